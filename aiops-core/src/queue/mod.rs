@@ -1,0 +1,60 @@
+//! Where records wait until they are processed.
+
+use std::ops::{ControlFlow, Range};
+
+use crate::{StorageError, Timestamp};
+
+/// Sizes of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Records held.
+    pub records: u64,
+    /// Bytes held, overhead included.
+    pub bytes: u64,
+    /// Bytes that may be held before appends are refused.
+    pub limit_bytes: u64,
+}
+
+/// A log of records with consecutive offsets. Appending never waits; what was appended survives a
+/// crash once [`sync`](Self::sync) has returned, so one call can answer for many writers.
+pub trait Queue: Send + Sync {
+    /// Adds a record received at `at`; answers its offset.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Full`] when the limit is reached, [`StorageError::Io`].
+    fn append(&self, at: Timestamp, record: &[u8]) -> Result<u64, StorageError>;
+
+    /// Returns once everything appended before the call survives a crash; answers the offset
+    /// after the last such record.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`]; nothing appended since the last success is then promised.
+    fn sync(&self) -> Result<u64, StorageError>;
+
+    /// Shows records from offset `from` on to `visit`, with offset and time of receipt, until it
+    /// answers `Break` or there are no more; answers the offset after the last one shown.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::NoSuchOffset`], [`StorageError::Corrupt`], [`StorageError::Io`].
+    fn read(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(u64, Timestamp, &[u8]) -> ControlFlow<()>,
+    ) -> Result<u64, StorageError>;
+
+    /// Records before offset `before` are no longer needed. They may stay for a while.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    fn release(&self, before: u64) -> Result<(), StorageError>;
+
+    /// The offsets that can be read.
+    fn offsets(&self) -> Range<u64>;
+
+    /// Sizes.
+    fn stats(&self) -> QueueStats;
+}

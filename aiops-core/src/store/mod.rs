@@ -1,0 +1,122 @@
+//! Where samples are kept.
+
+use std::ops::ControlFlow;
+
+use crate::ingest::Batch;
+use crate::{Labels, Selector, StorageError, TimeRange, Timestamp};
+
+/// What became of the samples of an append.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppendReport {
+    /// Kept.
+    pub accepted: u64,
+    /// Not kept: the series has a sample at that instant already. The first one stays.
+    pub duplicates: u64,
+    /// Not kept: older than what the store still takes in.
+    pub late: u64,
+    /// Not kept: the series is new and the limit on series is reached.
+    pub over_series_limit: u64,
+}
+
+/// Sizes of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Series that have at least one sample.
+    pub series: u64,
+    /// Samples kept.
+    pub samples: u64,
+    /// Memory in use, in bytes.
+    pub memory_bytes: u64,
+    /// Disk in use, in bytes; 0 for a memory store.
+    pub disk_bytes: u64,
+    /// Time of the oldest sample.
+    pub oldest: Option<Timestamp>,
+    /// Time of the newest sample.
+    pub newest: Option<Timestamp>,
+}
+
+/// One series as it is read: two columns of the same length.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct SampleColumns {
+    /// Strictly increasing.
+    pub times: Vec<Timestamp>,
+    /// Bit for bit as they were written.
+    pub values: Vec<f64>,
+}
+
+/// A store of samples. All methods take `&self`, so that readers need not wait for each other.
+///
+/// A series is identified by its labels; it has at most one sample at each instant, and the first
+/// one written stays. Samples may arrive out of order.
+pub trait SeriesStore: Send + Sync {
+    /// Keeps the samples of `batch`, and says what became of each.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`]; nothing of the batch is then promised to be kept.
+    fn append(&self, batch: &Batch) -> Result<AppendReport, StorageError>;
+
+    /// Shows every series that `selector` matches and that has samples in `range` to `visit`, in
+    /// order of labels; stops when it answers `Break`.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] when a file cannot be read or is damaged.
+    fn select(
+        &self,
+        selector: &Selector,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&Labels, &[Timestamp], &[f64]) -> ControlFlow<()>,
+    ) -> Result<(), StorageError>;
+
+    /// The series that match, in order of labels, whether or not they have samples in a certain
+    /// range.
+    fn series(&self, selector: &Selector) -> Vec<Labels>;
+
+    /// Deletes the samples of matching series in `range`; answers how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`].
+    fn delete(&self, selector: &Selector, range: TimeRange) -> Result<u64, StorageError>;
+
+    /// Deletes samples before `oldest`; answers how many. A store may keep some longer, up to the
+    /// size of its blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`].
+    fn retain_from(&self, oldest: Timestamp) -> Result<u64, StorageError>;
+
+    /// Returns once everything appended so far survives a crash. Does nothing in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`].
+    fn sync(&self) -> Result<(), StorageError>;
+
+    /// Sizes.
+    fn stats(&self) -> StoreStats;
+
+    /// All that [`select`](Self::select) shows, collected.
+    ///
+    /// # Errors
+    ///
+    /// As [`select`](Self::select).
+    fn read(
+        &self,
+        selector: &Selector,
+        range: TimeRange,
+    ) -> Result<Vec<(Labels, SampleColumns)>, StorageError> {
+        let mut found = Vec::new();
+        self.select(selector, range, &mut |labels, times, values| {
+            let columns = SampleColumns {
+                times: times.to_vec(),
+                values: values.to_vec(),
+            };
+            found.push((labels.clone(), columns));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+}

@@ -1,0 +1,2 @@
+//! Tests.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
