@@ -127,9 +127,9 @@ pub fn median(values: &mut [f64]) -> f64 {
 /// overwritten; `NaN` of no value. Missing values must be taken out first.
 pub fn median_and_mad(values: &mut [f64]) -> (f64, f64) {
     let center = median(values);
-    values
-        .iter_mut()
-        .for_each(|value| *value = (*value - center).abs());
+    for value in values.iter_mut() {
+        *value = (*value - center).abs();
+    }
     (center, median(values))
 }
 

@@ -4,6 +4,9 @@ use std::ops::{ControlFlow, Range};
 
 use crate::{StorageError, Timestamp};
 
+/// Is shown one record after another: offset, time of receipt, bytes. `Break` stops the reading.
+pub type RecordVisitor<'a> = dyn FnMut(u64, Timestamp, &[u8]) -> ControlFlow<()> + 'a;
+
 /// Sizes of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueStats {
@@ -39,11 +42,7 @@ pub trait Queue: Send + Sync {
     /// # Errors
     ///
     /// [`StorageError::NoSuchOffset`], [`StorageError::Corrupt`], [`StorageError::Io`].
-    fn read(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(u64, Timestamp, &[u8]) -> ControlFlow<()>,
-    ) -> Result<u64, StorageError>;
+    fn read(&self, from: u64, visit: &mut RecordVisitor<'_>) -> Result<u64, StorageError>;
 
     /// Records before offset `before` are no longer needed. They may stay for a while.
     ///

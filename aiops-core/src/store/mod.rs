@@ -5,6 +5,9 @@ use std::ops::ControlFlow;
 use crate::ingest::Batch;
 use crate::{Labels, Selector, StorageError, TimeRange, Timestamp};
 
+/// Is shown one series after another: labels, times, values. `Break` stops the reading.
+pub type SeriesVisitor<'a> = dyn FnMut(&Labels, &[Timestamp], &[f64]) -> ControlFlow<()> + 'a;
+
 /// What became of the samples of an append.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppendReport {
@@ -66,7 +69,7 @@ pub trait SeriesStore: Send + Sync {
         &self,
         selector: &Selector,
         range: TimeRange,
-        visit: &mut dyn FnMut(&Labels, &[Timestamp], &[f64]) -> ControlFlow<()>,
+        visit: &mut SeriesVisitor<'_>,
     ) -> Result<(), StorageError>;
 
     /// The series that match, in order of labels, whether or not they have samples in a certain
