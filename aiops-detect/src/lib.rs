@@ -1,2 +1,10 @@
-//! Placeholder.
+//! Anomaly detectors for operational time series.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod monitor;
+pub mod rolling_mad;
+mod spread;
+pub mod threshold;
+
+pub use spread::MAX_SCORE;
