@@ -45,6 +45,7 @@ mod error;
 pub mod ingest;
 pub mod model;
 pub mod numerics;
+pub mod prepare;
 pub mod queue;
 pub mod store;
 pub mod traits;
