@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod isolation_forest;
 pub mod monitor;
 pub mod rolling_mad;
 mod spread;
