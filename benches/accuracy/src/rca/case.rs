@@ -1,0 +1,221 @@
+//! One case from disk.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use aiops_core::{
+    Case, Cause, ChangeEvent, ChangeKind, ComponentMetric, Labels, RankError, RootCauseRanker,
+    Series, TimeAxis, Timestamp, Topology,
+};
+use serde_json::Value;
+
+use crate::Fallible;
+use crate::table::Table;
+
+/// What a method is told of the time at which it began.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Onset {
+    /// Nothing.
+    Unknown,
+    /// The true time.
+    Given,
+    /// A minute more than the true time.
+    Late,
+}
+
+/// A metric of a component.
+#[derive(Debug)]
+struct Column {
+    component: String,
+    metric: String,
+    reference: Option<Series>,
+    observed: Series,
+}
+
+#[derive(Debug)]
+pub(super) struct LoadedCase {
+    columns: Vec<Column>,
+    topology: Topology,
+    changes: Vec<ChangeEvent>,
+    symptom: Option<String>,
+    inject: Timestamp,
+    /// Names of the true causes.
+    pub(super) truth: Vec<String>,
+}
+
+impl LoadedCase {
+    /// `None` when the case has no metrics.
+    pub(super) fn read(path: &Path) -> Fallible<Option<Self>> {
+        let case: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+        let folder = path.parent().ok_or("a case lies in a folder")?;
+        let file = |name: &str| case["files"][name].as_str().map(|file| folder.join(file));
+        let Some(metrics) = file("metrics") else { return Ok(None) };
+        let observed = Table::read(&metrics)?;
+        let normal = file("normal").map(|path| Table::read(&path)).transpose()?;
+        let mut topology = Topology::default();
+        if let Some(path) = file("graph") {
+            let graph = Table::read(&path)?;
+            let (caller, callee) = (graph.column("caller")?, graph.column("callee")?);
+            for row in &graph.rows {
+                topology.add_call(&row[caller], &row[callee]);
+            }
+        }
+        let inject = case["inject_time"].as_f64().ok_or("no inject_time")?;
+        let inject = seconds(inject)?;
+        let cause = &case["root_cause"];
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let truth: Vec<String> = match cause["services"].as_array() {
+            Some(several) => several.iter().filter_map(text).collect(),
+            None => text(&cause["service"]).into_iter().collect(),
+        };
+        if truth.is_empty() {
+            return Err("no true cause".into());
+        }
+        let changes = file("changes").map(|path| read_changes(&path)).transpose()?;
+        Ok(Some(Self {
+            columns: columns(&observed, normal.as_ref())?,
+            topology,
+            changes: changes.unwrap_or_default(),
+            symptom: text(&case["symptom"]["service"]),
+            inject,
+            truth,
+        }))
+    }
+
+    /// The components that could be named.
+    pub(super) fn components(&self) -> BTreeSet<&str> {
+        self.columns.iter().map(|column| column.component.as_str()).collect()
+    }
+
+    pub(super) fn rank(
+        &self,
+        ranker: &dyn RootCauseRanker,
+        onset: Onset,
+    ) -> Result<Vec<Cause>, RankError> {
+        let onset = match onset {
+            Onset::Unknown => None,
+            Onset::Given => Some(self.inject),
+            Onset::Late => Some(self.inject.saturating_add(Duration::from_secs(60))),
+        };
+        let metrics: Vec<_> = self
+            .columns
+            .iter()
+            .map(|column| ComponentMetric {
+                component: &column.component,
+                metric: &column.metric,
+                reference: column.reference.as_ref().map(Series::view),
+                observed: column.observed.view(),
+            })
+            .collect();
+        self.rank_metrics(ranker, &metrics, onset)
+    }
+
+    /// The fault-free part as if it were an incident: its last tenth against what came before.
+    /// `None` when there is too little of it, or the method fails on it.
+    pub(super) fn rank_healthy(&self, ranker: &dyn RootCauseRanker) -> Option<Vec<Cause>> {
+        let healthy = |column: &'_ Column| -> Option<(Series, Timestamp)> {
+            let series = match &column.reference {
+                Some(reference) => reference.clone(),
+                None => {
+                    let view = column.observed.view();
+                    view.slice(0, view.axis().position(self.inject)).to_series()
+                }
+            };
+            let at = series.len() - series.len() / 10;
+            (series.len() >= 50).then(|| (series.clone(), series.view().axis().at(at)))
+        };
+        let parts: Vec<_> = self
+            .columns
+            .iter()
+            .filter_map(|column| healthy(column).map(|(series, at)| (column, series, at)))
+            .collect();
+        let onset = parts.iter().map(|(_, _, at)| *at).min()?;
+        let metrics: Vec<_> = parts
+            .iter()
+            .map(|(column, series, _)| ComponentMetric {
+                component: &column.component,
+                metric: &column.metric,
+                reference: None,
+                observed: series.view(),
+            })
+            .collect();
+        self.rank_metrics(ranker, &metrics, Some(onset)).ok()
+    }
+
+    fn rank_metrics(
+        &self,
+        ranker: &dyn RootCauseRanker,
+        metrics: &[ComponentMetric<'_>],
+        onset: Option<Timestamp>,
+    ) -> Result<Vec<Cause>, RankError> {
+        ranker.rank(&Case {
+            metrics,
+            onset,
+            symptom: self.symptom.as_deref(),
+            topology: &self.topology,
+            changes: &self.changes,
+        })
+    }
+}
+
+fn seconds(secs: f64) -> Fallible<Timestamp> {
+    Timestamp::from_millis((secs * 1e3).round() as i64).ok_or("time out of range".into())
+}
+
+fn columns(observed: &Table, normal: Option<&Table>) -> Fallible<Vec<Column>> {
+    let mut columns = Vec::new();
+    for name in &observed.header {
+        let Some((component, metric)) = name.split_once('|') else { continue };
+        let reference = match normal {
+            Some(normal) if normal.header.contains(name) => Some(series(normal, name)?),
+            _ => None,
+        };
+        columns.push(Column {
+            component: component.to_owned(),
+            metric: metric.to_owned(),
+            reference,
+            observed: series(observed, name)?,
+        });
+    }
+    Ok(columns)
+}
+
+/// A column in order of time; where two rows have the same time, the first stays.
+fn series(table: &Table, name: &str) -> Fallible<Series> {
+    let times = table.numbers("time")?;
+    let values = table.numbers(name)?;
+    let mut samples: Vec<(Timestamp, f64)> = Vec::with_capacity(times.len());
+    for (time, value) in times.into_iter().zip(values) {
+        samples.push((seconds(time)?, value));
+    }
+    samples.sort_by_key(|(time, _)| *time);
+    samples.dedup_by_key(|(time, _)| *time);
+    let axis = TimeAxis::listed(samples.iter().map(|(time, _)| *time).collect())?;
+    Ok(Series::new(axis, samples.into_iter().map(|(_, value)| value).collect())?)
+}
+
+fn read_changes(path: &Path) -> Fallible<Vec<ChangeEvent>> {
+    let table = Table::read(path)?;
+    let (time, id) = (table.column("time")?, table.column("id")?);
+    let (service, kind) = (table.column("service")?, table.column("kind")?);
+    (0..table.rows.len())
+        .map(|row| {
+            let cells = &table.rows[row];
+            let kind = match &cells[kind] {
+                "deploy" => ChangeKind::Deploy,
+                "config" => ChangeKind::Config,
+                "scale" => ChangeKind::Scale,
+                other => ChangeKind::Other(other.to_owned()),
+            };
+            Ok(ChangeEvent {
+                id: cells[id].to_owned(),
+                time: seconds(table.number(row, time)?)?,
+                summary: format!("{kind} of {}", &cells[service]),
+                kind,
+                component: cells[service].to_owned(),
+                labels: Labels::empty(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,40 @@
+//! Ours and a peer in one process, alternating; both must give the same answer before they are
+//! timed. `--quick` does each once, to see that it works.
+
+mod core;
+mod detect;
+mod forecast;
+mod timing;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut quick = false;
+    let mut wanted = Vec::new();
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--quick" => quick = true,
+            "core" | "detect" | "forecast" => wanted.push(argument),
+            _ => {
+                eprintln!("usage: compare [--quick] [core] [detect] [forecast]");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let wants = |field: &str| wanted.is_empty() || wanted.iter().any(|one| one == field);
+    let rounds = if quick {
+        timing::Rounds::One
+    } else {
+        timing::Rounds::Full
+    };
+    if wants("core") {
+        core::run(rounds);
+    }
+    if wants("detect") {
+        detect::run(rounds);
+    }
+    if wants("forecast") {
+        forecast::run(rounds);
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,1 @@
+//! How long our own parts take: see `benches/`.

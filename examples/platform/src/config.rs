@@ -1,0 +1,616 @@
+//! The configuration file: TOML or YAML, every key optional, unknown keys refused.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aiops_core::Selector;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::duration;
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not of the form; the text names line and column.
+    #[error("{}: {text}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        text: String,
+    },
+    /// A value does not make sense.
+    #[error("`{key}`: {what}")]
+    Value {
+        /// Path of the key, such as `rules[2].match`.
+        key: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+fn value_error(key: impl Into<String>, what: impl ToString) -> ConfigError {
+    ConfigError::Value {
+        key: key.into(),
+        what: what.to_string(),
+    }
+}
+
+/// Text that must not be shown.
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text, for the one place that compares or sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address to listen on. An address that others can reach requires a token.
+    pub listen: SocketAddr,
+    /// Token that clients must send.
+    pub token: Option<Secret>,
+    /// File that holds the token.
+    pub token_file: Option<PathBuf>,
+    /// Folder for everything that is kept.
+    pub data_dir: PathBuf,
+    /// How long samples are kept.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub retention: Duration,
+    /// This host's own metrics.
+    pub host: Host,
+    /// Programs whose metrics are fetched.
+    pub scrape: Vec<Scrape>,
+    /// Bounds on what is taken in.
+    pub limits: Limits,
+    /// When a sample is unusual.
+    pub detection: Detection,
+    /// What people are told about. Replaces the built-in rules when given.
+    pub rules: Vec<RuleFile>,
+    /// How alerts become notifications.
+    pub alerting: Alerting,
+    /// Where notifications go.
+    pub webhooks: Vec<Webhook>,
+    /// What may run out. Replaces the built-in list when given.
+    pub forecasts: Vec<ForecastTarget>,
+    /// Who calls whom, for the search for causes.
+    pub calls: Vec<Call>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9797)),
+            token: None,
+            token_file: None,
+            data_dir: PathBuf::from("./aiops-data"),
+            retention: Duration::from_secs(15 * 86_400),
+            host: Host::default(),
+            scrape: Vec::new(),
+            limits: Limits::default(),
+            detection: Detection::default(),
+            rules: default_rules(),
+            alerting: Alerting::default(),
+            webhooks: Vec::new(),
+            forecasts: default_forecasts(),
+            calls: Vec::new(),
+        }
+    }
+}
+
+/// This host's own metrics.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Host {
+    /// Whether they are collected.
+    pub enabled: bool,
+    /// How often.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub interval: Duration,
+    /// Name of this host, by default what the operating system says.
+    pub name: Option<String>,
+    /// How many of the largest consumers of processor and memory are followed.
+    pub top_processes: usize,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: Duration::from_secs(1),
+            name: None,
+            top_processes: 5,
+        }
+    }
+}
+
+/// A program whose metrics are fetched in Prometheus's text format.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scrape {
+    /// Becomes the label `job`.
+    pub job: String,
+    /// Addresses such as `http://127.0.0.1:9100/metrics`; host and port become `instance`.
+    pub targets: Vec<String>,
+    /// How often.
+    #[serde(
+        default = "scrape_interval",
+        deserialize_with = "duration::deserialize"
+    )]
+    pub interval: Duration,
+    /// How long to wait for an answer.
+    #[serde(default = "scrape_timeout", deserialize_with = "duration::deserialize")]
+    pub timeout: Duration,
+    /// Further labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+fn scrape_interval() -> Duration {
+    Duration::from_secs(15)
+}
+
+fn scrape_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+/// Bounds on what is taken in.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one request body, also after decompression.
+    pub body_bytes: usize,
+    /// Bytes of all request bodies that are worked on at one time.
+    pub in_flight_bytes: usize,
+    /// Bytes that wait on disk to be processed.
+    pub queue_bytes: u64,
+    /// Series that are kept.
+    pub series: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 32 << 20,
+            in_flight_bytes: 128 << 20,
+            queue_bytes: 1 << 30,
+            series: 200_000,
+        }
+    }
+}
+
+/// When a sample is unusual.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detection {
+    /// Normal samples that are remembered for each series.
+    pub window: usize,
+    /// Distance from the median, in robust standard deviations, from which on it is unusual.
+    pub threshold: f64,
+    /// Smallest change that matters, as a share of the expected value.
+    pub relative_floor: f64,
+    /// Smallest change that matters, in the unit of the series; the first entry that matches wins.
+    pub floors: Vec<Floor>,
+    /// Unusual samples among the last `votes_of` that make an anomaly.
+    pub votes_needed: u32,
+    /// See `votes_needed`.
+    pub votes_of: u32,
+    /// Unusual samples in a row after which the new level is normal.
+    pub adapt_after: u32,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Self {
+            window: 240,
+            threshold: 8.0,
+            relative_floor: 0.1,
+            floors: default_floors(),
+            votes_needed: 6,
+            votes_of: 10,
+            adapt_after: 600,
+        }
+    }
+}
+
+/// Smallest change that matters for some series.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Floor {
+    /// Which series.
+    #[serde(rename = "match", deserialize_with = "selector")]
+    pub selector: Selector,
+    /// In the unit of the series.
+    pub absolute: f64,
+}
+
+fn default_floors() -> Vec<Floor> {
+    [
+        (r#"{__name__=~"host_cpu_.*_percent"}"#, 25.0),
+        (r#"{__name__=~".*_percent"}"#, 5.0),
+        (r#"{__name__=~"host_load.*"}"#, 2.0),
+        (r#"{__name__=~"host_processes"}"#, 50.0),
+        (
+            r#"{__name__=~"host_(network|disk)_.*_bytes_per_second"}"#,
+            1e6,
+        ),
+        (r#"{__name__=~".*_bytes"}"#, 16e6),
+    ]
+    .into_iter()
+    .map(|(text, absolute)| Floor {
+        selector: built_in(text),
+        absolute,
+    })
+    .collect()
+}
+
+/// Something that people are told about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFile {
+    /// Becomes the label `alertname`.
+    pub name: String,
+    /// Which series.
+    #[serde(rename = "match", deserialize_with = "selector")]
+    pub selector: Selector,
+    /// Fires while the value is above this.
+    pub above: Option<f64>,
+    /// Fires while the value is below this.
+    pub below: Option<f64>,
+    /// With `above` or `below`: ends only once the value is back at this one.
+    pub resolve: Option<f64>,
+    /// Fires while the series is anomalous, with at least this score.
+    pub anomaly: Option<f64>,
+    /// Fires once the series has had no sample for this long.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub absent: Option<Duration>,
+    /// How long the condition must hold.
+    #[serde(default, rename = "for", deserialize_with = "duration::deserialize")]
+    pub hold: Duration,
+    /// How long it goes on firing once the condition holds no more.
+    #[serde(default, deserialize_with = "duration::deserialize")]
+    pub keep_firing_for: Duration,
+    /// Further labels of the alert.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Text for people, with `{{ $labels.x }}` and `{{ $value }}`.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+fn default_rules() -> Vec<RuleFile> {
+    let rule = |name: &str, selector: &str, summary: &str| RuleFile {
+        name: name.to_owned(),
+        selector: built_in(selector),
+        above: None,
+        below: None,
+        resolve: None,
+        anomaly: None,
+        absent: None,
+        hold: Duration::from_secs(10),
+        keep_firing_for: Duration::from_secs(20),
+        labels: BTreeMap::from([("severity".to_owned(), "warning".to_owned())]),
+        annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
+    };
+    let unusual = |name, selector, summary| RuleFile {
+        anomaly: Some(0.0),
+        ..rule(name, selector, summary)
+    };
+    let over = |name, selector, limit, resolve, summary| RuleFile {
+        above: Some(limit),
+        resolve: Some(resolve),
+        hold: Duration::from_secs(60),
+        ..rule(name, selector, summary)
+    };
+    vec![
+        unusual(
+            "UnusualCpu",
+            "host_cpu_busy_percent",
+            "CPU of {{ $labels.host }} is unusually busy or idle: {{ $value }} %",
+        ),
+        unusual(
+            "UnusualMemory",
+            "host_memory_used_percent",
+            "Memory of {{ $labels.host }} is unusual: {{ $value }} % in use",
+        ),
+        over(
+            "DiskAlmostFull",
+            "host_disk_used_percent",
+            95.0,
+            93.0,
+            "{{ $labels.mount }} of {{ $labels.host }} is {{ $value }} % full",
+        ),
+        over(
+            "MemoryAlmostFull",
+            "host_memory_used_percent",
+            95.0,
+            90.0,
+            "Memory of {{ $labels.host }} is {{ $value }} % in use",
+        ),
+        RuleFile {
+            below: Some(1.0),
+            hold: Duration::from_secs(60),
+            ..rule(
+                "TargetDown",
+                "up",
+                "{{ $labels.job }} at {{ $labels.instance }} is down",
+            )
+        },
+    ]
+}
+
+/// How alerts become notifications.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerting {
+    /// Alerts that agree in these labels are one incident.
+    pub group_by: Vec<String>,
+    /// How long to wait for further alerts before the first notification.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub group_wait: Duration,
+    /// How often a group is looked at again.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub group_interval: Duration,
+    /// How often an open incident is notified again.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub repeat_interval: Duration,
+    /// How long all alerts must be over before an incident is.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub resolve_after: Duration,
+}
+
+impl Default for Alerting {
+    fn default() -> Self {
+        Self {
+            group_by: vec!["host".to_owned(), "instance".to_owned()],
+            group_wait: Duration::from_secs(5),
+            group_interval: Duration::from_secs(15),
+            repeat_interval: Duration::from_secs(4 * 3_600),
+            resolve_after: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where notifications go, as Alertmanager's webhook payload.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Address; `http` or `https`.
+    pub url: Secret,
+    /// Sent as `Authorization: Bearer`.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// Whether the end of an incident is sent too.
+    #[serde(default = "yes")]
+    pub send_resolved: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Something that may run out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastTarget {
+    /// Which series.
+    #[serde(rename = "match", deserialize_with = "selector")]
+    pub selector: Selector,
+    /// It has run out once the value is above this.
+    pub above: Option<f64>,
+    /// It has run out once the value is below this.
+    pub below: Option<f64>,
+    /// How far to look ahead.
+    #[serde(
+        default = "forecast_horizon",
+        deserialize_with = "duration::deserialize"
+    )]
+    pub horizon: Duration,
+}
+
+fn forecast_horizon() -> Duration {
+    Duration::from_secs(7 * 86_400)
+}
+
+fn default_forecasts() -> Vec<ForecastTarget> {
+    [
+        "host_disk_used_percent",
+        "host_memory_used_percent",
+        "host_swap_used_percent",
+    ]
+    .into_iter()
+    .map(|metric| ForecastTarget {
+        selector: Selector::metric(metric),
+        above: Some(99.0),
+        below: None,
+        horizon: forecast_horizon(),
+    })
+    .collect()
+}
+
+/// `from` calls `to`: trouble in `to` shows in `from`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The caller.
+    pub from: String,
+    /// The callee.
+    pub to: String,
+}
+
+fn built_in(text: &str) -> Selector {
+    text.parse()
+        .unwrap_or_else(|error| panic!("built-in selector `{text}`: {error}"))
+}
+
+fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Selector, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+fn optional_duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration::deserialize(deserializer).map(Some)
+}
+
+impl Config {
+    /// Reads a file, TOML unless its name ends in `.yaml` or `.yml`, and checks it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]; for a wrong or unknown key with line and column.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let yaml = path
+            .extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "yml");
+        let parse = |text| ConfigError::Parse {
+            path: path.to_owned(),
+            text,
+        };
+        let mut config: Self = if yaml {
+            serde_saphyr::from_str(&text).map_err(|error| parse(error.to_string()))?
+        } else {
+            toml::from_str(&text).map_err(|error| parse(error.to_string()))?
+        };
+        config.read_token_file()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn read_token_file(&mut self) -> Result<(), ConfigError> {
+        let Some(path) = &self.token_file else {
+            return Ok(());
+        };
+        if self.token.is_some() {
+            return Err(value_error(
+                "token_file",
+                "give `token` or `token_file`, not both",
+            ));
+        }
+        let read = |source| ConfigError::Read {
+            path: path.clone(),
+            source,
+        };
+        let token = std::fs::read_to_string(path).map_err(read)?;
+        self.token = Some(Secret(token.trim().to_owned()));
+        Ok(())
+    }
+
+    /// Checks what the form of the file cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] with the path of the key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self
+            .token
+            .as_ref()
+            .is_some_and(|token| token.expose().len() < 16)
+        {
+            return Err(value_error("token", "must have at least 16 characters"));
+        }
+        if !self.listen.ip().is_loopback() && self.token.is_none() {
+            let what = format!(
+                "{} can be reached by others, so a `token` or `token_file` is required",
+                self.listen
+            );
+            return Err(value_error("listen", what));
+        }
+        if self.host.interval < Duration::from_millis(100) {
+            return Err(value_error("host.interval", "must be at least 100ms"));
+        }
+        for (index, scrape) in self.scrape.iter().enumerate() {
+            check_scrape(index, scrape)?;
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            check_rule(index, rule)?;
+        }
+        for (index, webhook) in self.webhooks.iter().enumerate() {
+            check_url(&format!("webhooks[{index}].url"), webhook.url.expose())?;
+        }
+        for (index, target) in self.forecasts.iter().enumerate() {
+            if target.above.is_some() == target.below.is_some() {
+                let key = format!("forecasts[{index}]");
+                return Err(value_error(key, "needs either `above` or `below`"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_scrape(index: usize, scrape: &Scrape) -> Result<(), ConfigError> {
+    if scrape.interval < Duration::from_secs(1) {
+        return Err(value_error(
+            format!("scrape[{index}].interval"),
+            "must be at least 1s",
+        ));
+    }
+    scrape
+        .targets
+        .iter()
+        .try_for_each(|target| check_url(&format!("scrape[{index}].targets"), target))
+}
+
+fn check_rule(index: usize, rule: &RuleFile) -> Result<(), ConfigError> {
+    let conditions = [
+        rule.above.is_some(),
+        rule.below.is_some(),
+        rule.anomaly.is_some(),
+        rule.absent.is_some(),
+    ];
+    if conditions.into_iter().filter(|given| *given).count() == 1 {
+        return Ok(());
+    }
+    let what = "needs exactly one of `above`, `below`, `anomaly` and `absent`";
+    Err(value_error(format!("rules[{index}] ({})", rule.name), what))
+}
+
+fn check_url(key: &str, url: &str) -> Result<(), ConfigError> {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    if rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+        Ok(())
+    } else {
+        Err(value_error(
+            key,
+            "must begin with http:// or https:// and name a host",
+        ))
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}

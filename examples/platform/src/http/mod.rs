@@ -1,0 +1,113 @@
+//! The HTTP interface; see `API.md`.
+
+mod assets;
+mod guard;
+mod ingest;
+mod query;
+mod selfmetrics;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aiops_core::Timestamp;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::ingest::Intake;
+use crate::outlook::Exhaustion;
+use crate::pipeline::Pipeline;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The way into the queue.
+    pub intake: Arc<Intake>,
+    /// What was made of it.
+    pub pipeline: Arc<Mutex<Pipeline>>,
+    /// What runs out.
+    pub outlooks: Arc<Mutex<Vec<Exhaustion>>>,
+    /// Label sets seen before.
+    pub interner: Arc<Mutex<aiops_core::ingest::LabelInterner>>,
+    /// Kilobytes of request bodies that may still be taken in.
+    pub in_flight: Arc<Semaphore>,
+    /// When this process started.
+    pub started: Timestamp,
+}
+
+impl Shared {
+    /// The pipeline, for a short look.
+    pub fn pipeline(&self) -> std::sync::MutexGuard<'_, Pipeline> {
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All paths.
+pub fn router(shared: Shared) -> Router {
+    let limit = shared.config.limits.body_bytes;
+    Router::new()
+        .route("/api/v1/write", post(ingest::remote_write))
+        .route("/api/v1/import/prometheus", post(ingest::import))
+        .route("/api/v1/changes", post(ingest::change).get(query::changes))
+        .route("/api/v1/status", get(query::status))
+        .route("/api/v1/hosts", get(query::hosts))
+        .route("/api/v1/series", get(query::series))
+        .route("/api/v1/chart", get(query::chart))
+        .route("/api/v1/samples", get(query::samples))
+        .route("/api/v1/incidents", get(query::incidents))
+        .route("/api/v1/forecasts", get(query::forecasts))
+        .route("/api/v1/ingest", get(query::ingest))
+        .route("/api/v1/ledger", get(query::ledger))
+        .route("/metrics", get(selfmetrics::metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(selfmetrics::ready))
+        .merge(assets::router())
+        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no such path; see API.md") })
+        .layer(axum::middleware::from_fn_with_state(
+            shared.clone(),
+            guard::guard,
+        ))
+        .layer(DefaultBodyLimit::max(limit))
+        .with_state(shared)
+}
+
+/// An answer that says what was wrong.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    what: String,
+}
+
+impl Refusal {
+    /// Answers `status` with `what` as the error.
+    pub fn new(status: StatusCode, what: impl Into<String>) -> Self {
+        Self {
+            status,
+            what: what.into(),
+        }
+    }
+
+    /// The request will never be good.
+    pub fn bad(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, what)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = axum::Json(serde_json::json!({ "error": self.what }));
+        let mut response = (self.status, body).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = axum::http::HeaderValue::from_static("5");
+            response
+                .headers_mut()
+                .insert(axum::http::header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}

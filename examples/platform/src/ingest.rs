@@ -1,0 +1,185 @@
+//! From a request body, a scrape or the host to the durable queue.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use aiops_core::ingest::Batch;
+use aiops_core::queue::Queue;
+use aiops_core::{ChangeEvent, StorageError, Timestamp};
+
+use crate::counters::Counters;
+
+/// First byte of a queue record: samples.
+const SAMPLES: u8 = 1;
+/// First byte of a queue record: a change event as JSON.
+const CHANGE: u8 = 2;
+
+/// What waits in the queue.
+#[derive(Debug)]
+pub enum Record {
+    /// Samples.
+    Samples(Batch),
+    /// A change event.
+    Change(ChangeEvent),
+}
+
+/// The way into the queue, shared by everything that collects.
+pub struct Intake {
+    queue: Arc<dyn Queue>,
+    counters: Arc<Counters>,
+    arrived: (Mutex<bool>, Condvar),
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake")
+            .field("queue", &self.queue.stats())
+            .finish()
+    }
+}
+
+impl Intake {
+    /// Puts into `queue`, counts into `counters`.
+    pub fn new(queue: Arc<dyn Queue>, counters: Arc<Counters>) -> Self {
+        Self {
+            queue,
+            counters,
+            arrived: (Mutex::new(false), Condvar::new()),
+        }
+    }
+
+    /// The queue behind it.
+    pub fn queue(&self) -> &Arc<dyn Queue> {
+        &self.queue
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Keeps the samples; they survive a crash once this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`]; the samples are then refused, and counted so.
+    pub fn samples(&self, source: &str, now: Timestamp, batch: &Batch) -> Result<(), StorageError> {
+        let mut record = vec![SAMPLES];
+        batch.encode(&mut record);
+        self.keep(now, &record).inspect_err(|error| {
+            self.counters
+                .refuse(reason(error), batch.sample_count() as u64);
+        })?;
+        self.counters
+            .receive(source, batch.sample_count() as u64, now);
+        Ok(())
+    }
+
+    /// Keeps a change event; it survives a crash once this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`]; the event is then refused, and counted so.
+    pub fn change(&self, now: Timestamp, change: &ChangeEvent) -> Result<(), StorageError> {
+        let mut record = vec![CHANGE];
+        serde_json::to_writer(&mut record, change)
+            .unwrap_or_else(|error| panic!("a change event is JSON: {error}"));
+        self.keep(now, &record)
+            .inspect_err(|error| self.counters.refuse(reason(error), 1))
+    }
+
+    fn keep(&self, now: Timestamp, record: &[u8]) -> Result<(), StorageError> {
+        let kept = self
+            .queue
+            .append(now, record)
+            .and_then(|_| self.queue.sync());
+        let full = matches!(kept, Err(StorageError::Full { .. }));
+        let trouble = kept.as_ref().err().filter(|_| !full).map(describe);
+        self.counters.storage(trouble);
+        let mut arrived = self
+            .arrived
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *arrived = true;
+        self.arrived.1.notify_one();
+        kept.map(|_| ())
+    }
+
+    /// Waits until something has arrived since the last call, at most for `patience`.
+    pub fn wait(&self, patience: Duration) {
+        let (lock, signal) = &self.arrived;
+        let arrived = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut arrived, _) = signal
+            .wait_timeout_while(arrived, patience, |arrived| !*arrived)
+            .unwrap_or_else(PoisonError::into_inner);
+        *arrived = false;
+    }
+}
+
+/// Under which name a storage failure is counted.
+pub fn reason(error: &StorageError) -> &'static str {
+    match error {
+        StorageError::Full { .. } => "queue.full",
+        StorageError::Io { .. } => "disk.io",
+        StorageError::Corrupt { .. } => "disk.corrupt",
+        _ => "disk.other",
+    }
+}
+
+/// The error and its causes in one line.
+pub fn describe(error: &StorageError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// Adds labels to every series of a batch; a label that the series has already moves to
+/// `exported_NAME`, as Prometheus does.
+pub fn add_labels(batch: &Batch, labels: &BTreeMap<String, String>) -> Batch {
+    let mut labelled = Batch {
+        metadata: batch.metadata.clone(),
+        ..Batch::default()
+    };
+    for series in batch.iter() {
+        let mut own = series.labels.clone();
+        for (name, value) in labels {
+            if let Some(theirs) = own.get(name).map(str::to_owned) {
+                own = own.with(&format!("exported_{name}"), &theirs);
+            }
+            own = own.with(name, value);
+        }
+        labelled.start_series(own);
+        for (time, value) in series.times.iter().zip(series.values) {
+            labelled.push(*time, *value);
+        }
+    }
+    labelled
+}
+
+/// Reads a queue record back.
+///
+/// # Errors
+///
+/// What is wrong with it, in words; only a newer release or a damaged file can cause it.
+pub fn decode(
+    record: &[u8],
+    interner: &mut aiops_core::ingest::LabelInterner,
+) -> Result<Record, String> {
+    match record.split_first() {
+        Some((&SAMPLES, bytes)) => Batch::decode(bytes, interner)
+            .map(Record::Samples)
+            .map_err(|error| error.to_string()),
+        Some((&CHANGE, bytes)) => serde_json::from_slice(bytes)
+            .map(Record::Change)
+            .map_err(|error| error.to_string()),
+        Some((other, _)) => Err(format!("unknown kind of record {other}")),
+        None => Err("empty record".to_owned()),
+    }
+}

@@ -1,0 +1,38 @@
+//! The whole online loop in one process: collect, queue, process, store, query, visualise, alert,
+//! explain. A reference service: it shows how the libraries go together, and is meant to be read.
+//!
+//! ```text
+//! host.rs, scrape.rs, http/ingest.rs    samples and changes come in
+//! ingest.rs                             they are on disk before the sender gets its answer
+//! app.rs (Worker)                       takes them from the queue, one record after another
+//! pipeline.rs                           store, detect, rules, incidents: no thread, no clock
+//! explain.rs                            causes of an incident, before anyone is told of it
+//! notify.rs                             webhooks
+//! http/query.rs, chart.rs, assets/      what people see
+//! outlook.rs                            what runs out
+//! state.rs                              what survives a restart
+//! replay.rs                             recorded data through the same pipeline
+//! setup.rs                              from the configuration to the libraries' types
+//! ```
+
+pub mod app;
+pub mod args;
+pub mod chart;
+pub mod cli;
+pub mod clock;
+pub mod component;
+pub mod config;
+pub mod counters;
+pub mod duration;
+pub mod explain;
+pub mod host;
+pub mod http;
+pub mod ingest;
+pub mod notify;
+pub mod outlook;
+pub mod pipeline;
+pub mod replay;
+pub mod scrape;
+pub mod setup;
+pub mod state;
+pub mod watch;

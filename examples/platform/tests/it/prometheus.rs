@@ -1,0 +1,203 @@
+//! Debian's Prometheus and `node_exporter`, and a processor that is really busy.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use aiops_platform::app::App;
+use aiops_platform::config::{Config, Secret};
+use serde_json::Value;
+
+use crate::support::{Burn, Client, Running, Sink, alone, free_port, peer, quiet, wait_for};
+
+/// How long the processor is kept busy.
+const BURN: Duration = Duration::from_secs(60);
+
+fn start_node_exporter(program: &Path) -> (Running, u16) {
+    let port = free_port();
+    let mut command = Command::new(program);
+    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    (Running::start(&mut command), port)
+}
+
+fn start_prometheus(program: &Path, folder: &Path, node: u16, platform: &str) -> (Running, u16) {
+    let port = free_port();
+    let config = format!(
+        "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n\
+         - job_name: node\n  static_configs:\n  - targets: ['127.0.0.1:{node}']\n\
+         remote_write:\n- url: {platform}/api/v1/write\n  queue_config:\n    batch_send_deadline: 1s\n"
+    );
+    let path = folder.join("prometheus.yml");
+    std::fs::write(&path, config).unwrap();
+    let mut command = Command::new(program);
+    command
+        .arg(format!("--config.file={}", path.display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.join("tsdb").display()
+        ))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    (Running::start(&mut command), port)
+}
+
+#[test]
+fn what_prometheus_sent_reads_back_sample_by_sample() {
+    let (Some(prometheus), Some(exporter)) = (peer("prometheus"), peer("prometheus-node-exporter"))
+    else {
+        return;
+    };
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let app = App::start(quiet(&folder.path().join("data"))).unwrap();
+    let client = Client::of(&app);
+    let (_exporter, node) = start_node_exporter(&exporter);
+    let (server, port) = start_prometheus(&prometheus, folder.path(), node, &client.base);
+    let theirs = Client::at(format!("127.0.0.1:{port}").parse().unwrap());
+    let path = "/api/v1/series?match=node_load1";
+    wait_for("samples from Prometheus", Duration::from_secs(60), || {
+        let last = client.json(path)["series"][0]["last_time"].as_i64()?;
+        let first = *SEEN.get_or_init(|| last);
+        (last - first >= 15_000).then_some(())
+    });
+    // A window that has long been sent.
+    let end = client.json(path)["series"][0]["last_time"]
+        .as_i64()
+        .unwrap()
+        - 3_000;
+    let start = end - 10_000;
+    let mut compared = 0;
+    for metric in [
+        "node_load1",
+        "node_cpu_seconds_total",
+        "node_memory_MemFree_bytes",
+        "up",
+    ] {
+        let query = format!(
+            "/api/v1/query?query={metric}%5B10s%5D&time={}",
+            end as f64 / 1_000.0
+        );
+        let expected = theirs.json(&query)["data"]["result"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let ours = client.json(&format!(
+            "/api/v1/samples?match={metric}&start={start}&end={end}"
+        ));
+        assert!(!expected.is_empty(), "{metric}");
+        for series in expected {
+            compared += compare(&series, &ours);
+        }
+    }
+    eprintln!("{compared} samples equal");
+    assert!(compared > 100, "only {compared} samples were compared");
+    let counts = client.json("/api/v1/ingest");
+    assert_eq!(counts["late"], 0, "{counts}");
+    drop(server);
+    app.stop();
+}
+
+static SEEN: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
+
+/// Number of samples that are equal; fails on one that is not.
+fn compare(theirs: &Value, ours: &Value) -> usize {
+    let labels = theirs["metric"].as_object().unwrap();
+    let found = ours["series"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|series| series["labels"].as_object() == Some(labels))
+        .unwrap_or_else(|| panic!("we have no {labels:?}"));
+    let expected: Vec<(i64, f64)> = theirs["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| {
+            let millis = (pair[0].as_f64().unwrap() * 1_000.0).round() as i64;
+            (millis, pair[1].as_str().unwrap().parse().unwrap())
+        })
+        .collect();
+    let (times, values) = (
+        found["times"].as_array().unwrap(),
+        found["values"].as_array().unwrap(),
+    );
+    let got: Vec<(i64, f64)> = times
+        .iter()
+        .zip(values)
+        .map(|(time, value)| (time.as_i64().unwrap(), value.as_f64().unwrap()))
+        .collect();
+    assert_eq!(got, expected, "{labels:?}");
+    expected.len()
+}
+
+#[test]
+fn a_busy_processor_gives_one_notification_that_names_it_and_resolves() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Sink::start();
+    let app = App::start(watching_this_host(folder.path(), &sink)).unwrap();
+    let client = Client::of(&app);
+    wait_for("a band", Duration::from_secs(90), || {
+        let answer = client.json("/api/v1/series?match=host_cpu_busy_percent");
+        (answer["series"][0]["state"] == "normal").then_some(())
+    });
+    let burn = Burn::start();
+    let burning = Instant::now();
+    let incident = wait_for("an incident", BURN, || {
+        let incidents = client.json("/api/v1/incidents");
+        incidents
+            .as_array()?
+            .iter()
+            .find(|one| one["causes"][0].is_object())
+            .cloned()
+    });
+    eprintln!(
+        "incident with causes after {:?}: {incident:#}",
+        burning.elapsed()
+    );
+    let host = incident["group"]["host"].as_str().unwrap();
+    assert_eq!(incident["causes"][0]["component"], format!("{host}/cpu"));
+    let evidence = incident["causes"][0]["evidence"].as_array().unwrap();
+    assert!(
+        evidence
+            .iter()
+            .any(|one| one["text"].as_str().unwrap().contains("host_cpu"))
+    );
+    std::thread::sleep(BURN.saturating_sub(burning.elapsed()));
+    drop(burn);
+    wait_for("the end of the incident", Duration::from_secs(180), || {
+        (client.json("/api/v1/incidents")[0]["status"] == "resolved").then_some(())
+    });
+    wait_for("the last message", Duration::from_secs(60), || {
+        (!sink.with_status("resolved").is_empty()).then_some(())
+    });
+    let firing = sink.with_status("firing");
+    assert_eq!(firing.len(), 1, "{firing:#?}");
+    assert_eq!(sink.with_status("resolved").len(), 1);
+    assert_eq!(firing[0]["version"], "4");
+    assert!(
+        firing[0]["commonAnnotations"]["cause"]
+            .as_str()
+            .unwrap()
+            .contains("cpu")
+    );
+    assert_eq!(
+        client.json("/api/v1/incidents").as_array().unwrap().len(),
+        1
+    );
+    app.stop();
+}
+
+/// The defaults, with shorter waits.
+fn watching_this_host(folder: &Path, sink: &Sink) -> Config {
+    let mut config = quiet(folder);
+    config.host.enabled = true;
+    config.alerting.group_wait = Duration::from_secs(2);
+    config.alerting.group_interval = Duration::from_secs(5);
+    config.alerting.resolve_after = Duration::from_secs(15);
+    config.webhooks.push(aiops_platform::config::Webhook {
+        url: Secret::from(sink.url()),
+        token: None,
+        send_resolved: true,
+    });
+    config
+}

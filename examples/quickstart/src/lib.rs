@@ -1,0 +1,1 @@
+//! One small program for each question: see `examples/`.
