@@ -1,0 +1,9 @@
+//! Labelled tables.
+
+use crate::Fallible;
+use crate::args::Args;
+use crate::report::Report;
+
+pub(crate) fn run(_args: &Args, _report: &mut Report) -> Fallible<()> {
+    Err("tables cannot be evaluated yet".into())
+}
