@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod isolation_forest;
+pub mod metrics;
 pub mod monitor;
 pub mod rolling_mad;
 mod spread;

@@ -3,6 +3,7 @@
 mod kpi;
 mod multivariate;
 mod nab;
+mod stream;
 mod tabular;
 
 pub(crate) use kpi::run as kpi;

@@ -1,0 +1,3 @@
+//! How good is a detector? Measures of scores against labels.
+
+pub mod nab;
