@@ -1,1 +1,5 @@
-//! Tests.
+//! Tests of aiops-forecast.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod capacity;
+mod support;
