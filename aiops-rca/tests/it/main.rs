@@ -1,1 +1,9 @@
-//! Tests.
+//! Tests of the public interface.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod data;
+mod deviation;
+mod graph_deviation;
+mod metrics;
+mod onset;
+mod support;

@@ -9,6 +9,7 @@ mod args;
 mod detect;
 mod forecast;
 mod logs;
+mod rca;
 mod report;
 mod table;
 
@@ -49,7 +50,7 @@ fn run(args: &Args) -> Fallible<()> {
         Field::Kpi => detect::kpi(args, &mut report)?,
         Field::Multivariate => detect::multivariate(args, &mut report)?,
         Field::Forecast => forecast::run(args, &mut report)?,
-        Field::Rca => return Err("root causes cannot be evaluated yet".into()),
+        Field::Rca => rca::run(args, &mut report)?,
         Field::Logs => logs::run(args, &mut report)?,
         Field::Alerts => alerts::run(args, &mut report)?,
     }

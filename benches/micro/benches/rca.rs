@@ -5,9 +5,126 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a bench fails")]
 
+use std::time::Duration;
+
+use aiops_core::{
+    Case, ComponentMetric, RootCauseRanker, Seed, Series, TimeAxis, Timestamp, Topology,
+};
+use aiops_rca::deviation::{Deviation, DeviationConfig};
+use aiops_rca::graph_deviation::{GraphDeviation, GraphDeviationConfig};
+use aiops_rca::onset::{Onset, OnsetConfig};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-fn nothing_yet(_criterion: &mut Criterion) {}
+/// Services, metrics of each, samples of each metric.
+const SIZES: [(usize, usize, usize); 2] = [(20, 6, 760), (1000, 10, 1000)];
 
-criterion_group!(benches, nothing_yet);
+/// A tree of services in which the last one is slow at the end, and with it all above it.
+struct Fleet {
+    names: Vec<String>,
+    series: Vec<(usize, String, Series)>,
+    topology: Topology,
+    onset: Timestamp,
+}
+
+impl Fleet {
+    fn new((services, metrics, samples): (usize, usize, usize)) -> Self {
+        let names: Vec<String> = (0..services)
+            .map(|index| format!("svc{index:04}"))
+            .collect();
+        let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_secs(15), samples).unwrap();
+        let mut topology = Topology::default();
+        (1..services).for_each(|index| topology.add_call(&names[(index - 1) / 3], &names[index]));
+        let mut troubled = vec![services - 1];
+        while let Some(above) = troubled
+            .last()
+            .filter(|last| **last > 0)
+            .map(|last| (last - 1) / 3)
+        {
+            troubled.push(above);
+        }
+        let faulty = samples - samples / 20;
+        let mut series = Vec::new();
+        for service in 0..services {
+            for metric in 0..metrics {
+                let mut rng = Seed::default()
+                    .child((service * metrics + metric) as u64)
+                    .rng();
+                let by = if metric == 0 && troubled.contains(&service) {
+                    12.0
+                } else {
+                    0.0
+                };
+                let values = (0..samples)
+                    .map(|at| 10.0 + rng.normal() + if at >= faulty { by } else { 0.0 })
+                    .collect();
+                series.push((
+                    service,
+                    format!("m{metric}"),
+                    Series::new(axis.clone(), values).unwrap(),
+                ));
+            }
+        }
+        let onset = axis.view().at(faulty);
+        Self {
+            names,
+            series,
+            topology,
+            onset,
+        }
+    }
+
+    fn with(&self, onset: Option<Timestamp>, mut look: impl FnMut(&Case<'_>)) {
+        let metrics: Vec<_> = self
+            .series
+            .iter()
+            .map(|(service, metric, series)| ComponentMetric {
+                component: &self.names[*service],
+                metric,
+                reference: None,
+                observed: series.view(),
+            })
+            .collect();
+        look(&Case {
+            metrics: &metrics,
+            onset,
+            symptom: Some(&self.names[0]),
+            topology: &self.topology,
+            changes: &[],
+        });
+    }
+}
+
+fn rank(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rca");
+    group.sample_size(10);
+    let deviation = Deviation::try_from(DeviationConfig::default()).unwrap();
+    let graph = GraphDeviation::try_from(GraphDeviationConfig::default()).unwrap();
+    let onset = Onset::try_from(OnsetConfig::default()).unwrap();
+    let rankers: [(&str, &dyn RootCauseRanker); 2] =
+        [("deviation", &deviation), ("graph_deviation", &graph)];
+    for size in SIZES {
+        let fleet = Fleet::new(size);
+        let label = format!("{}x{}x{}", size.0, size.1, size.2);
+        group.bench_function(format!("onset/{label}"), |bencher| {
+            fleet.with(None, |case| {
+                bencher.iter(|| onset.find(case.metrics).unwrap());
+            });
+        });
+        for (name, ranker) in rankers {
+            for (given, start) in [("given", Some(fleet.onset)), ("unknown", None)] {
+                group.bench_function(format!("{name}/{given}/{label}"), |bencher| {
+                    fleet.with(start, |case| {
+                        bencher.iter(|| {
+                            let causes = ranker.rank(case).unwrap();
+                            assert!(!causes.is_empty());
+                        });
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, rank);
 criterion_main!(benches);

@@ -50,7 +50,9 @@ impl LoadedCase {
         let case: Value = serde_json::from_slice(&std::fs::read(path)?)?;
         let folder = path.parent().ok_or("a case lies in a folder")?;
         let file = |name: &str| case["files"][name].as_str().map(|file| folder.join(file));
-        let Some(metrics) = file("metrics") else { return Ok(None) };
+        let Some(metrics) = file("metrics") else {
+            return Ok(None);
+        };
         let observed = Table::read(&metrics)?;
         let normal = file("normal").map(|path| Table::read(&path)).transpose()?;
         let mut topology = Topology::default();
@@ -72,7 +74,9 @@ impl LoadedCase {
         if truth.is_empty() {
             return Err("no true cause".into());
         }
-        let changes = file("changes").map(|path| read_changes(&path)).transpose()?;
+        let changes = file("changes")
+            .map(|path| read_changes(&path))
+            .transpose()?;
         Ok(Some(Self {
             columns: columns(&observed, normal.as_ref())?,
             topology,
@@ -85,7 +89,10 @@ impl LoadedCase {
 
     /// The components that could be named.
     pub(super) fn components(&self) -> BTreeSet<&str> {
-        self.columns.iter().map(|column| column.component.as_str()).collect()
+        self.columns
+            .iter()
+            .map(|column| column.component.as_str())
+            .collect()
     }
 
     pub(super) fn rank(
@@ -96,7 +103,7 @@ impl LoadedCase {
         let onset = match onset {
             Onset::Unknown => None,
             Onset::Given => Some(self.inject),
-            Onset::Late => Some(self.inject.saturating_add(Duration::from_secs(60))),
+            Onset::Late => Some(self.inject.saturating_add(Duration::from_mins(1))),
         };
         let metrics: Vec<_> = self
             .columns
@@ -115,12 +122,11 @@ impl LoadedCase {
     /// `None` when there is too little of it, or the method fails on it.
     pub(super) fn rank_healthy(&self, ranker: &dyn RootCauseRanker) -> Option<Vec<Cause>> {
         let healthy = |column: &'_ Column| -> Option<(Series, Timestamp)> {
-            let series = match &column.reference {
-                Some(reference) => reference.clone(),
-                None => {
-                    let view = column.observed.view();
-                    view.slice(0, view.axis().position(self.inject)).to_series()
-                }
+            let series = if let Some(reference) = &column.reference {
+                reference.clone()
+            } else {
+                let view = column.observed.view();
+                view.slice(0, view.axis().position(self.inject)).to_series()
             };
             let at = series.len() - series.len() / 10;
             (series.len() >= 50).then(|| (series.clone(), series.view().axis().at(at)))
@@ -166,7 +172,9 @@ fn seconds(secs: f64) -> Fallible<Timestamp> {
 fn columns(observed: &Table, normal: Option<&Table>) -> Fallible<Vec<Column>> {
     let mut columns = Vec::new();
     for name in &observed.header {
-        let Some((component, metric)) = name.split_once('|') else { continue };
+        let Some((component, metric)) = name.split_once('|') else {
+            continue;
+        };
         let reference = match normal {
             Some(normal) if normal.header.contains(name) => Some(series(normal, name)?),
             _ => None,
@@ -192,7 +200,10 @@ fn series(table: &Table, name: &str) -> Fallible<Series> {
     samples.sort_by_key(|(time, _)| *time);
     samples.dedup_by_key(|(time, _)| *time);
     let axis = TimeAxis::listed(samples.iter().map(|(time, _)| *time).collect())?;
-    Ok(Series::new(axis, samples.into_iter().map(|(_, value)| value).collect())?)
+    Ok(Series::new(
+        axis,
+        samples.into_iter().map(|(_, value)| value).collect(),
+    )?)
 }
 
 fn read_changes(path: &Path) -> Fallible<Vec<ChangeEvent>> {

@@ -24,8 +24,14 @@ type Ranker = Box<dyn RootCauseRanker>;
 
 fn methods() -> Fallible<Vec<(&'static str, Ranker)>> {
     Ok(vec![
-        ("deviation", Box::new(Deviation::try_from(DeviationConfig::default())?)),
-        ("investigation", Box::new(GraphDeviation::try_from(GraphDeviationConfig::default())?)),
+        (
+            "deviation",
+            Box::new(Deviation::try_from(DeviationConfig::default())?),
+        ),
+        (
+            "investigation",
+            Box::new(GraphDeviation::try_from(GraphDeviationConfig::default())?),
+        ),
     ])
 }
 
@@ -76,16 +82,23 @@ fn run_set(
         .iter()
         .map(|case| chance_ac_at(case.components().len(), case.truth.len(), 1))
         .collect();
-    report.detail(set, "chance", json!({ "ac1": mean(&chance), "cases": cases.len() }));
+    report.detail(
+        set,
+        "chance",
+        json!({ "ac1": mean(&chance), "cases": cases.len() }),
+    );
     for (method, ranker) in methods()? {
         if !args.wants_model(method) {
             continue;
         }
-        for (suffix, onset) in
-            [("", Onset::Unknown), (".given", Onset::Given), (".late60s", Onset::Late)]
-        {
-            let outcomes =
-                table::parallel(args.jobs, &cases, |case| run_case(ranker.as_ref(), case, onset));
+        for (suffix, onset) in [
+            ("", Onset::Unknown),
+            (".given", Onset::Given),
+            (".late60s", Onset::Late),
+        ] {
+            let outcomes = table::parallel(args.jobs, &cases, |case| {
+                run_case(ranker.as_ref(), case, onset)
+            });
             put(report, set, &format!("{method}{suffix}"), &outcomes)?;
         }
     }
@@ -111,7 +124,12 @@ fn run_case(ranker: &dyn RootCauseRanker, case: &LoadedCase, onset: Onset) -> Ou
         _ => None,
     };
     let named_on_healthy = healthy.map(|causes| f64::from(u8::from(!causes.is_empty())));
-    Outcome { ac, avg5: avg_at(&ranked, &case.truth, 5), named_on_healthy, millis }
+    Outcome {
+        ac,
+        avg5: avg_at(&ranked, &case.truth, 5),
+        named_on_healthy,
+        millis,
+    }
 }
 
 fn put(report: &mut Report, set: &str, method: &str, outcomes: &[Outcome]) -> Fallible<()> {
@@ -126,19 +144,27 @@ fn put(report: &mut Report, set: &str, method: &str, outcomes: &[Outcome]) -> Fa
     if !healthy.is_empty() {
         report.put(format!("{set}.named_on_healthy.{method}"), mean(&healthy))?;
     }
-    let figures = json!({ "cases": outcomes.len(), "ac1": ac1, "ac3": ac3, "avg5": avg5, "ms": millis });
+    let figures =
+        json!({ "cases": outcomes.len(), "ac1": ac1, "ac3": ac3, "avg5": avg5, "ms": millis });
     report.detail(set, method, figures);
     Ok(())
 }
 
 fn show_peers(report: &mut Report) {
-    let Some(peers) = report.peers.clone() else { return };
+    let Some(peers) = report.peers.clone() else {
+        return;
+    };
     for (set, inputs) in peers["results"].as_object().into_iter().flatten() {
         for (input, methods) in inputs.as_object().into_iter().flatten() {
             for (method, figures) in methods.as_object().into_iter().flatten() {
                 let service = &figures["service"];
-                if let (Some(ac1), Some(avg5)) = (service["AC@1"].as_f64(), service["Avg@5"].as_f64()) {
-                    report.peer(format!("{set} {method} ({input})"), format!("AC@1 {ac1:.2}  Avg@5 {avg5:.2}"));
+                if let (Some(ac1), Some(avg5)) =
+                    (service["AC@1"].as_f64(), service["Avg@5"].as_f64())
+                {
+                    report.peer(
+                        format!("{set} {method} ({input})"),
+                        format!("AC@1 {ac1:.2}  Avg@5 {avg5:.2}"),
+                    );
                 }
             }
         }
