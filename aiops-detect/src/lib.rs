@@ -1,12 +1,78 @@
-//! Anomaly detectors for operational time series.
+//! Anomaly detectors for operational time series: scores, thresholds, monitors, evaluation.
+//!
+//! ```
+//! use aiops_core::{Detector, FittedDetector, Series, TimeAxis, Timestamp};
+//! use aiops_detect::robust_z::{RobustZ, RobustZConfig};
+//! use std::time::Duration;
+//!
+//! let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_secs(60), 6)?;
+//! let latency_ms = Series::new(axis, vec![10.0, 11.0, 9.0, 10.0, 10.5, 95.0])?;
+//!
+//! let detector = RobustZ::try_from(RobustZConfig::default())?;
+//! let scores = detector.fit(latency_ms.view())?.score(latency_ms.view())?;
+//! assert!(scores[5] > 10.0 && scores[0] < 1.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where this sits
+//!
+//! ```text
+//! Sample -> SeriesStore::append             aiops-core
+//!        -> StreamingDetector::update       this crate   score against what was learned so far
+//!           (or fit + score over a series, or over rows of several metrics)
+//!        -> Threshold -> Monitor -> Verdict this crate   threshold, floor, direction, votes, reason
+//!        -> rule -> Alert                   aiops-alert
+//! ```
+//!
+//! A detector only scores; a larger score is more anomalous, for every algorithm. A
+//! [`threshold`] decides, and a [`monitor`] adds what keeps people's trust. The
+//! traits ([`Detector`](aiops_core::Detector), [`StreamingDetector`](aiops_core::StreamingDetector),
+//! [`MultivariateDetector`](aiops_core::MultivariateDetector)) are in `aiops-core`.
+//!
+//! # Which detector?
+//!
+//! One series:
+//!
+//! | module | data | cost of a sample | memory | finds | misses |
+//! |---|---|---|---|---|---|
+//! | [`robust_z`] | a whole series | 1 ns | 16 B | values far from the usual one | seasons, shapes |
+//! | [`rolling_mad`] | a stream | 0.1 us | 10 B a sample of the window | sudden spikes and shifts | seasons longer than the window, slow drift |
+//!
+//! Rows of several numbers (hosts and their metrics, or the metrics of one host over time):
+//!
+//! | module | cost of a row | memory | finds | misses |
+//! |---|---|---|---|---|
+//! | [`isolation_forest`] | 0.5 us | 9 KB a tree | rows that are odd in any few columns | rows odd only among their neighbours |
+//!
+//! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
+//! into verdicts.
+//!
+//! # Missing values
+//!
+//! A missing value is `NaN` and keeps its place. A missing sample of a series gets the score `NaN`
+//! and is not learned. What a row with missing values gets is said in each detector's table of
+//! degenerate cases; a row without any value gets `NaN`. Infinite values are refused with their
+//! index.
+//!
+//! # Crate features
+//!
+//! - `serde`: `Serialize` and `Deserialize` for configurations, and stored models.
+//! - `rayon`: fits and scores on the caller's rayon pool; results are the same to the bit.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod isolation_forest;
 pub mod metrics;
 pub mod monitor;
+pub mod robust_z;
 pub mod rolling_mad;
+mod rows;
 mod spread;
 pub mod threshold;
 
 pub use spread::MAX_SCORE;
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,7 @@
 use aiops_core::ParamError;
 use aiops_core::numerics::MAD_TO_SIGMA;
 
-/// Largest score of [`rolling_mad`](crate::rolling_mad): the
+/// Largest score of [`robust_z`](crate::robust_z) and [`rolling_mad`](crate::rolling_mad): the
 /// score of a change in a series whose assumed spread is zero.
 pub const MAX_SCORE: f64 = 1e6;
 

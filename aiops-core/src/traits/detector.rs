@@ -320,11 +320,24 @@ pub trait FittedMultivariateDetector: Send + Sync {
         self.score_into(rows, &mut scores)?;
         Ok(scores)
     }
+
+    /// How much each column contributes to the score of `row`, one number per column; a larger
+    /// one is more to blame. The scale is the algorithm's own. A missing value contributes 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ScoreError::Data`] when `row` has another length than the training rows, or an infinite
+    /// value.
+    fn explain(&self, row: &[f64]) -> Result<Vec<f64>, ScoreError>;
 }
 
 impl<M: FittedMultivariateDetector + ?Sized> FittedMultivariateDetector for Box<M> {
     fn score_into(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) -> Result<(), ScoreError> {
         (**self).score_into(rows, scores)
+    }
+
+    fn explain(&self, row: &[f64]) -> Result<Vec<f64>, ScoreError> {
+        (**self).explain(row)
     }
 }
 

@@ -10,10 +10,11 @@ mod wire;
 
 use aiops_core::ndarray::ArrayView2;
 use aiops_core::{
-    DataError, FitError, FittedMultivariateDetector, MultivariateDetector, ParamError, ScoreError,
-    Seed, check_scores,
+    FitError, FittedMultivariateDetector, MultivariateDetector, ParamError, ScoreError, Seed,
+    check_scores,
 };
 
+use crate::rows::{check_columns, check_finite, check_train, each_block, in_parallel};
 use crate::threshold::{check_contamination, upper_quantile};
 use tree::{Grower, LANES, Tree};
 
@@ -26,6 +27,10 @@ const NEUTRAL: f64 = 0.5;
 /// Most rows a tree is grown on; 17 levels of nodes.
 const MAX_SAMPLE: usize = 1 << 16;
 
+/// Most places at the bottom of all trees together: some half a gigabyte. Bounds what a stored
+/// forest can ask for, whose trees may be much smaller in the file than in memory.
+const MAX_PLACES: usize = 1 << 24;
+
 /// Values of a block of rows that is scored at a time: half of a usual first-level cache.
 const BLOCK_VALUES: usize = 2048;
 
@@ -35,7 +40,8 @@ const BLOCK_VALUES: usize = 2048;
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct IsolationForestConfig {
-    /// Number of trees, at least 1. The spread of a score over seeds falls with its square root.
+    /// Number of trees, at least 1; times `sample_size`, rounded up to a power of two, at most
+    /// 16777216. The spread of a score over seeds falls with its square root.
     pub trees: usize,
     /// Rows that each tree is grown on, from 2 to 65536; all rows when there are fewer. More is
     /// not better: small samples keep anomalies apart from the normal rows (section 3 of the
@@ -95,6 +101,15 @@ impl Default for IsolationForestConfig {
 /// The scores are those of scikit-learn's `-score_samples`, but not to the bit: random numbers
 /// differ, and it splits in single precision.
 ///
+/// # Explanation
+///
+/// Each step of a row down a tree, from a node with `n` training rows to one with `m`, brings it
+/// `c(n) - 1 - c(m)` edges nearer to being alone than was expected; that is given to the column
+/// of the split. Divided by `c(psi)` and averaged over the trees, the numbers of
+/// [`explain`](FittedMultivariateDetector::explain) add up, for a row without missing values, to
+/// `log2(2 * score)`: to 0 for a row as normal as can be said, to at most 1. Positive numbers speak for an anomaly, negative ones
+/// against. Costs about as much as scoring a row alone, some ten microseconds by default.
+///
 /// # Cost
 ///
 /// Fitting grows `trees` trees on `sample_size` rows, whatever the number of rows; with a
@@ -106,14 +121,14 @@ impl Default for IsolationForestConfig {
 ///
 /// | input | result |
 /// |---|---|
-/// | no row, or no column | [`DataError::TooShort`] |
+/// | no row, or no column | [`DataError::TooShort`](aiops_core::DataError::TooShort) |
 /// | one row, or all rows equal | every score is 0.5, no outlier |
 /// | constant column | never split on |
-/// | infinite value | [`DataError::Infinite`] with its row-major index |
+/// | infinite value | [`DataError::Infinite`](aiops_core::DataError::Infinite) with its row-major index |
 /// | missing value (`NaN`) | follows the larger side of each split on its column |
 /// | row without any value | score `NaN` |
 /// | column without any value | never split on |
-/// | other number of columns than in training | [`DataError::Length`] |
+/// | other number of columns than in training | [`DataError::Length`](aiops_core::DataError::Length) |
 ///
 /// # Not good for
 ///
@@ -136,6 +151,10 @@ impl TryFrom<IsolationForestConfig> for IsolationForest {
             let expected = "from 2 to 65536";
             return Err(ParamError::new("sample_size", expected, config.sample_size));
         }
+        if !fits(config.trees, config.sample_size) {
+            let expected = "at most 16777216 / sample_size";
+            return Err(ParamError::new("trees", expected, config.trees));
+        }
         if let Some(contamination) = config.contamination {
             check_contamination(contamination)?;
         }
@@ -143,8 +162,13 @@ impl TryFrom<IsolationForestConfig> for IsolationForest {
     }
 }
 
+/// Whether so many trees over so many rows stay within [`MAX_PLACES`].
+fn fits(trees: usize, sample: usize) -> bool {
+    trees <= MAX_PLACES / sample.next_power_of_two()
+}
+
 impl IsolationForest {
-    fn grow_tree(&self, train: ArrayView2<'_, f64>, index: usize) -> Tree {
+    fn grow_tree(&self, train: &ArrayView2<'_, f64>, index: usize) -> Tree {
         let mut rng = self.config.seed.child(index as u64).rng();
         let rows = rng.sample_indices(train.nrows(), self.config.sample_size);
         let columns: Vec<f64> = train
@@ -160,23 +184,16 @@ impl MultivariateDetector for IsolationForest {
     type Model = FittedIsolationForest;
 
     fn fit(&self, train: ArrayView2<'_, f64>) -> Result<Self::Model, FitError> {
-        if train.is_empty() {
-            return Err(DataError::TooShort {
-                needed: 1,
-                found: 0,
-            }
-            .into());
-        }
-        check_finite(&train)?;
+        check_train(&train, 1)?;
         let mut model = FittedIsolationForest {
-            trees: in_parallel(self.config.trees, |index| self.grow_tree(train, index)),
+            trees: in_parallel(self.config.trees, |index| self.grow_tree(&train, index)),
             columns: train.ncols(),
             sample: train.nrows().min(self.config.sample_size),
             offset: NEUTRAL,
         };
         if let Some(contamination) = self.config.contamination {
             let mut scores = vec![f64::NAN; train.nrows()];
-            model.score_finite(train, &mut scores);
+            model.score_finite(&train, &mut scores);
             model.offset = upper_quantile(&scores, contamination)?;
         }
         Ok(model)
@@ -205,56 +222,12 @@ impl FittedIsolationForest {
         score > self.offset
     }
 
-    /// How much each column contributes to the score of `row`, one number per column.
-    ///
-    /// Each step of the row down a tree, from a node with `n` training rows to one with `m`,
-    /// brings it `c(n) - 1 - c(m)` edges nearer to being alone than was expected; that is given
-    /// to the column of the split. Divided by `c(psi)` and averaged over the trees, the numbers
-    /// add up to `log2(2 * score)`: to 0 for a row as normal as can be said, to at most 1.
-    /// Positive numbers speak for an anomaly, negative ones against. Columns that were never
-    /// split on get 0.
-    ///
-    /// Costs about as much as scoring a row alone, some ten microseconds by default.
-    ///
-    /// # Errors
-    ///
-    /// [`ScoreError::Data`] when `row` has another length than the training rows, or an infinite
-    /// value.
-    pub fn explain(&self, row: &[f64]) -> Result<Vec<f64>, ScoreError> {
-        self.check_columns(row.len())?;
-        check_finite(row)?;
-        let mut shares = vec![0.0; self.columns];
-        for tree in &self.trees {
-            tree.walk(row, |step| {
-                let expected = average_path_length(step.parent_rows);
-                shares[step.feature] += expected - 1.0 - average_path_length(step.child_rows);
-            });
-        }
-        let unit = average_path_length(self.sample) * self.trees.len() as f64;
-        if unit > 0.0 {
-            shares.iter_mut().for_each(|share| *share /= unit);
-        }
-        Ok(shares)
-    }
-
     /// Memory in use.
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + self.trees.iter().map(Tree::size_bytes).sum::<usize>()
     }
 
-    fn check_columns(&self, found: usize) -> Result<(), DataError> {
-        if found == self.columns {
-            Ok(())
-        } else {
-            Err(DataError::Length {
-                what: "columns",
-                expected: self.columns,
-                found,
-            })
-        }
-    }
-
-    fn score_finite(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_finite(&self, rows: &ArrayView2<'_, f64>, scores: &mut [f64]) {
         let block = (BLOCK_VALUES / self.columns)
             .next_multiple_of(LANES)
             .max(2 * LANES);
@@ -279,10 +252,31 @@ impl FittedIsolationForest {
 impl FittedMultivariateDetector for FittedIsolationForest {
     fn score_into(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) -> Result<(), ScoreError> {
         check_scores(rows.nrows(), scores)?;
-        self.check_columns(rows.ncols())?;
-        check_finite(&rows)?;
-        self.score_finite(rows, scores);
+        check_columns(self.columns, rows.ncols())?;
+        check_finite(rows)?;
+        self.score_finite(&rows, scores);
         Ok(())
+    }
+
+    fn explain(&self, row: &[f64]) -> Result<Vec<f64>, ScoreError> {
+        check_columns(self.columns, row.len())?;
+        check_finite(row)?;
+        let mut shares = vec![0.0; self.columns];
+        for tree in &self.trees {
+            tree.walk(row, |step| {
+                let expected = average_path_length(step.parent_rows);
+                if !row[step.feature].is_nan() {
+                    shares[step.feature] += expected - 1.0 - average_path_length(step.child_rows);
+                }
+            });
+        }
+        let unit = average_path_length(self.sample) * self.trees.len() as f64;
+        if unit > 0.0 {
+            for share in &mut shares {
+                *share /= unit;
+            }
+        }
+        Ok(shares)
     }
 }
 
@@ -294,7 +288,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(columns: usize, rows: ArrayView2<'_, f64>, first: usize, count: usize) -> Self {
+    fn new(columns: usize, rows: &ArrayView2<'_, f64>, first: usize, count: usize) -> Self {
         let mut groups = vec![[0.0; LANES]; count.div_ceil(LANES) * columns];
         for (index, group) in groups.chunks_exact_mut(columns).enumerate() {
             let start = first + index * LANES;
@@ -328,38 +322,4 @@ impl Block {
             }
         }
     }
-}
-
-fn check_finite<'a>(values: impl IntoIterator<Item = &'a f64>) -> Result<(), DataError> {
-    let mut values = values.into_iter().enumerate();
-    match values.find(|(_, value)| value.is_infinite()) {
-        Some((index, &value)) => Err(DataError::Infinite { index, value }),
-        None => Ok(()),
-    }
-}
-
-/// `make(0), make(1), ...`, in this order.
-#[cfg(feature = "rayon")]
-fn in_parallel(count: usize, make: impl Fn(usize) -> Tree + Send + Sync) -> Vec<Tree> {
-    use rayon::prelude::*;
-    (0..count).into_par_iter().map(make).collect()
-}
-
-#[cfg(not(feature = "rayon"))]
-fn in_parallel(count: usize, make: impl Fn(usize) -> Tree) -> Vec<Tree> {
-    (0..count).map(make).collect()
-}
-
-/// Calls `score(index of the first, scores)` for each `block` scores.
-#[cfg(feature = "rayon")]
-fn each_block(scores: &mut [f64], block: usize, score: impl Fn(usize, &mut [f64]) + Send + Sync) {
-    use rayon::prelude::*;
-    let blocks = scores.par_chunks_mut(block).enumerate();
-    blocks.for_each(|(index, scores)| score(index * block, scores));
-}
-
-#[cfg(not(feature = "rayon"))]
-fn each_block(scores: &mut [f64], block: usize, score: impl Fn(usize, &mut [f64])) {
-    let blocks = scores.chunks_mut(block).enumerate();
-    blocks.for_each(|(index, scores)| score(index * block, scores));
 }

@@ -89,6 +89,7 @@ impl Tree {
         self.nodes[node] = split;
     }
 
+    #[cfg(feature = "serde")]
     pub(super) fn height(&self) -> u32 {
         self.height
     }

@@ -3,7 +3,7 @@
 use aiops_core::stored::{LoadError, Payload, StoredModel, exact, exact_vec};
 
 use super::tree::{Node, Tree};
-use super::{FittedIsolationForest, MAX_SAMPLE};
+use super::{FittedIsolationForest, MAX_SAMPLE, fits};
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,7 +110,8 @@ impl StoredModel for FittedIsolationForest {
 
     fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
         let wire: V1 = payload.read()?;
-        let sample_fits = (1..=MAX_SAMPLE).contains(&wire.sample);
+        let sample_fits =
+            (1..=MAX_SAMPLE).contains(&wire.sample) && fits(wire.trees.len(), wire.sample);
         if wire.columns == 0 || !sample_fits || wire.trees.is_empty() || wire.offset.is_nan() {
             return Err(LoadError::payload("not the sizes of a forest"));
         }

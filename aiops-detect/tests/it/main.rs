@@ -1,8 +1,12 @@
 //! Tests of the public interface.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod isolation_forest;
+mod metrics;
 mod monitor;
+mod multivariate;
 mod nab;
+mod robust_z;
 mod rolling_mad;
 mod support;
 mod threshold;

@@ -60,3 +60,68 @@ pub(crate) fn degenerate() -> Vec<(&'static str, Vec<f64>)> {
         ("noise", noisy),
     ]
 }
+
+/// A stored model with this payload, right or wrong.
+#[cfg(feature = "serde")]
+pub(crate) fn envelope(kind: &str, format: u32, payload: &str) -> Vec<u8> {
+    let mut hash = aiops_core::numerics::Fnv1a64::default();
+    hash.write(payload.as_bytes());
+    let sum = hash.finish();
+    format!(r#"{{"kind":"{kind}","format":{format},"checksum":"{sum:016x}","payload":{payload}}}"#)
+        .into_bytes()
+}
+
+/// The stored model `name` of an earlier release. Where there is none yet, `AIOPS_WRITE_GOLDEN=1`
+/// writes `fitted` as the one to keep.
+#[cfg(feature = "serde")]
+pub(crate) fn released<M: aiops_core::stored::StoredModel>(name: &str, fitted: &M) -> M {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
+    let path = folder.join(name);
+    if !path.exists() && std::env::var_os("AIOPS_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, aiops_core::stored::save(fitted)).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    aiops_core::stored::load(&bytes).unwrap()
+}
+
+/// The public data beside the checkout; `None`, said loudly, where it is missing, unless it is
+/// required.
+pub(crate) fn shared_data(folder: &str) -> Option<std::path::PathBuf> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared")
+        .join(folder);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = std::env::var_os("AIOPS_REQUIRE_DATA").is_some();
+    assert!(!required, "{} is missing", path.display());
+    eprintln!("SKIPPED: {} is missing", path.display());
+    None
+}
+
+/// A labelled table of the public data: rows and labels.
+pub(crate) fn table(path: &std::path::Path) -> (aiops_core::ndarray::Array2<f64>, Vec<bool>) {
+    let file = std::fs::File::open(path).unwrap();
+    let mut csv = csv::Reader::from_reader(flate2::read::GzDecoder::new(file));
+    let label = csv
+        .headers()
+        .unwrap()
+        .iter()
+        .position(|name| name == "label");
+    let (mut values, mut labels, mut columns) = (Vec::new(), Vec::new(), 0);
+    for record in csv.records() {
+        let record = record.unwrap();
+        columns = record.len() - usize::from(label.is_some());
+        for (index, cell) in record.iter().enumerate() {
+            let value: f64 = cell.parse().unwrap();
+            if Some(index) == label {
+                labels.push(value > 0.5);
+            } else {
+                values.push(value);
+            }
+        }
+    }
+    let rows = values.len() / columns.max(1);
+    let values = aiops_core::ndarray::Array2::from_shape_vec((rows, columns), values).unwrap();
+    (values, labels)
+}

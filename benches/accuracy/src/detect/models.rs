@@ -1,0 +1,60 @@
+//! The detectors over rows, by name, with library defaults.
+
+use aiops_core::ndarray::Array2;
+use aiops_core::{DynMultivariateDetector, FittedMultivariateDetector, ParamError, Seed};
+use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
+
+use crate::Fallible;
+use crate::args::Args;
+
+/// Makes the detector; those without randomness do not look at the seed.
+type Make = fn(Seed) -> Result<Box<dyn DynMultivariateDetector>, ParamError>;
+
+/// One line of a results table.
+pub(super) struct Model {
+    pub(super) name: &'static str,
+    /// Its scores depend on a seed, so several are run and their figures averaged.
+    pub(super) random: bool,
+    make: Make,
+}
+
+/// Every model that was asked for. A name that is not known is an error.
+pub(super) fn wanted(args: &Args) -> Fallible<Vec<Model>> {
+    let all = all();
+    for name in &args.models {
+        if !all.iter().any(|model| model.name == name) {
+            let known: Vec<&str> = all.iter().map(|model| model.name).collect();
+            return Err(format!("no model `{name}`; there are {}", known.join(", ")).into());
+        }
+    }
+    let wanted = all.into_iter().filter(|model| args.wants_model(model.name));
+    Ok(wanted.collect())
+}
+
+fn all() -> Vec<Model> {
+    vec![Model {
+        name: "isolation_forest",
+        random: true,
+        make: |seed| {
+            let mut config = IsolationForestConfig::default();
+            config.seed = seed;
+            Ok(Box::new(IsolationForest::try_from(config)?))
+        },
+    }]
+}
+
+impl Model {
+    pub(super) fn fit(
+        &self,
+        seed: Seed,
+        train: &Array2<f64>,
+    ) -> Fallible<Box<dyn FittedMultivariateDetector>> {
+        Ok((self.make)(seed)?.fit_boxed(train.view())?)
+    }
+
+    /// The seeds to average over.
+    pub(super) fn seeds(&self) -> Vec<Seed> {
+        let count = if self.random { 5 } else { 1 };
+        (0..count).map(Seed).collect()
+    }
+}
