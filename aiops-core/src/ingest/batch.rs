@@ -28,11 +28,19 @@ pub fn is_stale(value: f64) -> bool {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    series: Vec<(Labels, Range<usize>)>,
-    times: Vec<Timestamp>,
-    values: Vec<f64>,
+    pub(super) series: Vec<(Labels, Range<usize>)>,
+    pub(super) times: Vec<Timestamp>,
+    pub(super) values: Vec<f64>,
     /// What the sender says about its metrics.
     pub metadata: Vec<MetricMetadata>,
+}
+
+/// Lengths of a [`Batch`]'s columns at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    series: usize,
+    pub(super) samples: usize,
+    metadata: usize,
 }
 
 /// One series of a [`Batch`].
@@ -103,6 +111,24 @@ impl Batch {
     /// Whether there is neither a sample nor metadata.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty() && self.metadata.is_empty()
+    }
+
+    /// How much there is now, to [`roll_back`](Self::roll_back) to.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            series: self.series.len(),
+            samples: self.values.len(),
+            metadata: self.metadata.len(),
+        }
+    }
+
+    /// Takes out what was added since `mark`. No sample may have been added to a series that was
+    /// there already.
+    pub(super) fn roll_back(&mut self, mark: Mark) {
+        self.series.truncate(mark.series);
+        self.times.truncate(mark.samples);
+        self.values.truncate(mark.samples);
+        self.metadata.truncate(mark.metadata);
     }
 
     /// Forgets the contents and keeps the memory, for the next batch.

@@ -1,8 +1,29 @@
 //! Bytes from outside to batches of samples.
 //!
 //! Every format is a pure function from bytes to a [`Batch`], bounded in memory before it
-//! allocates. What is refused is counted by reason.
+//! allocates. What is refused is counted by reason: a fault of one series refuses the series, a
+//! fault that makes the body unreadable refuses the body and leaves the batch as it was.
+//!
+//! | format | function | feature |
+//! |---|---|---|
+//! | Prometheus text 0.0.4, OpenMetrics 1.0 | [`prometheus_text::parse`] | |
+//! | Prometheus remote-write 1.0 | `remote_write::decode` | `remote-write` |
+//! | a batch in a queue | [`Batch::encode`], [`Batch::decode`] | |
 
 mod batch;
+mod interner;
+mod limits;
+pub mod prometheus_text;
+#[cfg(feature = "remote-write")]
+mod protobuf;
+#[cfg(feature = "remote-write")]
+pub mod remote_write;
+mod report;
+mod stored;
+mod varint;
 
 pub use batch::{Batch, BatchSeries, MetricMetadata, STALE, is_stale};
+pub use interner::LabelInterner;
+pub use limits::Limits;
+pub use report::{Refused, Report};
+pub use stored::StoredBatchError;

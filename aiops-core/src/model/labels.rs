@@ -99,6 +99,28 @@ impl Labels {
         builder.build()
     }
 
+    /// As [`of`](Self::of), but borrows: `pairs` are sorted in place, and only the set itself is
+    /// allocated.
+    pub(crate) fn from_pairs(pairs: &mut Vec<(&str, &str)>) -> Result<Self, LabelError> {
+        pairs.sort_unstable();
+        if pairs.first().is_some_and(|(name, _)| name.is_empty()) {
+            return Err(LabelError::EmptyName);
+        }
+        if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let name = twice[0].0.to_owned();
+            return Err(LabelError::Duplicate { name });
+        }
+        let bytes = pairs
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if u32::try_from(bytes).is_err() {
+            return Err(LabelError::TooLong { bytes });
+        }
+        pairs.retain(|(_, value)| !value.is_empty());
+        Ok(Self::from_sorted(pairs))
+    }
+
     /// A builder, for labels that are not at hand all at once.
     pub fn builder() -> LabelsBuilder {
         LabelsBuilder::default()
@@ -279,31 +301,13 @@ impl LabelsBuilder {
     /// # Errors
     ///
     /// As [`Labels::of`].
-    pub fn build(mut self) -> Result<Labels, LabelError> {
-        self.pairs.sort_unstable();
-        if self.pairs.first().is_some_and(|(name, _)| name.is_empty()) {
-            return Err(LabelError::EmptyName);
-        }
-        if let Some(pair) = self.pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(LabelError::Duplicate {
-                name: pair[0].0.clone(),
-            });
-        }
-        let bytes: usize = self
+    pub fn build(self) -> Result<Labels, LabelError> {
+        let mut pairs: Vec<_> = self
             .pairs
             .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        if u32::try_from(bytes).is_err() {
-            return Err(LabelError::TooLong { bytes });
-        }
-        let pairs: Vec<_> = self
-            .pairs
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        Ok(Labels::from_sorted(&pairs))
+        Labels::from_pairs(&mut pairs)
     }
 }
 

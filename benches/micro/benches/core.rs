@@ -5,9 +5,96 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a bench fails")]
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use std::fmt::Write as _;
+use std::hint::black_box;
 
-fn nothing_yet(_criterion: &mut Criterion) {}
+use aiops_core::ingest::{Batch, LabelInterner, Limits, prometheus_text, remote_write};
+use aiops_core::{Labels, Timestamp};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-criterion_group!(benches, nothing_yet);
+const SERIES: usize = 10_000;
+
+/// One sample of each of ten thousand series, as one scrape interval of some hundred machines.
+fn batch() -> Batch {
+    let mut batch = Batch::default();
+    for index in 0..SERIES {
+        let (core, host) = (index % 8, index / 8);
+        let instance = format!("10.0.{}.{}:9100", host / 250, host % 250);
+        let labels = [
+            ("__name__", "node_cpu_busy_percent".to_owned()),
+            ("cpu", core.to_string()),
+            ("instance", instance),
+            ("job", "node".to_owned()),
+            ("region", "eu-central-1".to_owned()),
+        ];
+        batch.start_series(Labels::of(labels).unwrap());
+        let at = Timestamp::from_millis(1_700_000_000_000 + host as i64).unwrap();
+        batch.push(at, 20.0 + (index * 7 % 17) as f64 / 3.0);
+    }
+    batch
+}
+
+/// The same as text, without times.
+fn text(batch: &Batch) -> String {
+    let mut text = String::new();
+    for series in batch.iter() {
+        let labels: Vec<_> = series
+            .labels
+            .iter()
+            .filter(|(name, _)| *name != "__name__")
+            .map(|(name, value)| format!("{name}=\"{value}\""))
+            .collect();
+        let (metric, labels) = (series.labels.metric(), labels.join(","));
+        writeln!(text, "{metric}{{{labels}}} {}", series.values[0]).unwrap();
+    }
+    text
+}
+
+fn ingest(criterion: &mut Criterion) {
+    let limits = Limits::default();
+    let sent = batch();
+    let mut group = criterion.benchmark_group("ingest");
+    group.throughput(Throughput::Elements(SERIES as u64));
+
+    let body = remote_write::encode(&sent);
+    let mut interner = LabelInterner::new(2 * SERIES);
+    let mut batch = Batch::default();
+    group.bench_function("remote_write/10k_series", |bencher| {
+        bencher.iter(|| {
+            batch.clear();
+            remote_write::decode(&body, &limits, &mut interner, &mut batch).unwrap()
+        });
+    });
+    group.bench_function("remote_write_cold/10k_series", |bencher| {
+        bencher.iter(|| {
+            batch.clear();
+            let mut interner = LabelInterner::new(2 * SERIES);
+            remote_write::decode(&body, &limits, &mut interner, &mut batch).unwrap()
+        });
+    });
+
+    let text = text(&sent);
+    group.bench_function("prometheus_text/10k_series", |bencher| {
+        bencher.iter(|| {
+            batch.clear();
+            let format = prometheus_text::Format::Text;
+            let now = Timestamp::EPOCH;
+            prometheus_text::parse(text.as_bytes(), format, now, &limits, &mut batch).unwrap()
+        });
+    });
+
+    let mut stored = Vec::new();
+    group.bench_function("batch_encode/10k_series", |bencher| {
+        bencher.iter(|| {
+            stored.clear();
+            sent.encode(&mut stored);
+        });
+    });
+    group.bench_function("batch_decode/10k_series", |bencher| {
+        bencher.iter(|| black_box(Batch::decode(&stored, &mut interner).unwrap()));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ingest);
 criterion_main!(benches);

@@ -1,0 +1,36 @@
+//! Bounds on what is taken in.
+
+/// Bounds that hold for one body, checked before memory is allocated for it.
+///
+/// ```
+/// let mut limits = aiops_core::ingest::Limits::default();
+/// limits.max_body_bytes = 1 << 20;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of the body, also after decompression. A longer body is refused.
+    pub max_body_bytes: usize,
+    /// Samples in a body, each of which takes 16 bytes. A body with more is refused.
+    pub max_samples: usize,
+    /// Entries of metadata in a body. A body with more is refused.
+    pub max_metadata: usize,
+    /// Labels of a series, its metric name included. A series with more is refused.
+    pub max_labels: usize,
+    /// Bytes in all label names and values of a series. A series with more is refused.
+    pub max_label_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 32 << 20,
+            max_samples: 2_000_000,
+            max_metadata: 100_000,
+            max_labels: 64,
+            max_label_bytes: 16 << 10,
+        }
+    }
+}

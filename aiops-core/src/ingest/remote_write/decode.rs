@@ -1,0 +1,298 @@
+//! From a decompressed request to the columns of a batch.
+
+use super::super::interner::KeyKind;
+use super::super::protobuf::{BYTES, FIXED64, Reader, Tag, VARINT, WireError};
+use super::super::{Batch, LabelInterner, Limits, MetricMetadata, Report};
+use super::Error;
+use crate::{LabelError, Labels, METRIC_NAME, Timestamp};
+
+/// First byte of a field of a series: number and wire type.
+const LABEL: u8 = 1 << 3 | BYTES;
+const SAMPLE: u8 = 2 << 3 | BYTES;
+/// First byte of a field of a sample.
+const VALUE: u8 = 1 << 3 | FIXED64;
+const TIME: u8 = 2 << 3 | VARINT;
+
+const NANOS_PER_MILLI: i64 = 1_000_000;
+
+pub(super) fn request(
+    bytes: &[u8],
+    limits: &Limits,
+    interner: &mut LabelInterner,
+    batch: &mut Batch,
+) -> Result<Report, Error> {
+    let mut request = Request {
+        max_samples: batch.values.len().saturating_add(limits.max_samples),
+        max_metadata: batch.metadata.len().saturating_add(limits.max_metadata),
+        limits,
+        interner,
+        batch,
+        report: Report::default(),
+    };
+    let mut reader = Reader::new(bytes);
+    while !reader.is_at_end() {
+        let offset = reader.at;
+        match reader.tag()? {
+            Tag {
+                field: 1,
+                wire: BYTES,
+            } => request.series(reader.message()?)?,
+            Tag {
+                field: 3,
+                wire: BYTES,
+            } => request.metadata(reader.message()?)?,
+            Tag {
+                field: field @ (4 | 5),
+                wire: BYTES,
+            } => return Err(Error::Version { offset, field }),
+            tag => reader.skip(tag)?,
+        }
+    }
+    Ok(request.report)
+}
+
+struct Request<'a> {
+    limits: &'a Limits,
+    /// Lengths that the columns of the batch may reach.
+    max_samples: usize,
+    max_metadata: usize,
+    interner: &'a mut LabelInterner,
+    batch: &'a mut Batch,
+    report: Report,
+}
+
+/// Why a series is refused: name of the reason, and what is wrong.
+type Fault = (&'static str, String);
+
+impl Request<'_> {
+    fn series(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
+        let (offset, whole) = (reader.at, reader);
+        let key = label_fields(&mut reader)?;
+        let mark = self.batch.mark();
+        let mut time_fault = None;
+        let mut scattered = false;
+        while let Some(byte) = reader.peek() {
+            if byte != SAMPLE {
+                scattered |= self.other_field(&mut reader)?;
+                continue;
+            }
+            reader.at += 1;
+            let index = self.batch.values.len();
+            if index == self.max_samples {
+                return Err(Self::too_many(
+                    "samples",
+                    self.limits.max_samples,
+                    reader.at,
+                ));
+            }
+            if !sample(reader.message()?, self.batch)? {
+                time_fault.get_or_insert(index - mark.samples);
+            }
+        }
+        let end = self.batch.values.len();
+        let limits = self.limits;
+        let labels = match time_fault {
+            Some(index) => Err(bad_time(index)),
+            None if scattered => read_labels(whole, limits),
+            None => self
+                .interner
+                .get(KeyKind::RemoteWrite, key, || read_labels(whole, limits)),
+        };
+        match labels {
+            Ok(_) if end == mark.samples => {}
+            Ok(labels) => self.batch.series.push((labels, mark.samples..end)),
+            Err((reason, what)) => {
+                let samples = (end - mark.samples) as u64;
+                let what = || format!("series at byte {offset}: {what}");
+                self.report.refuse(reason, offset, samples, what);
+                self.batch.roll_back(mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves behind a field that is not a sample; answers whether it is a label, which stands
+    /// where a sender would not put it.
+    fn other_field(&mut self, reader: &mut Reader<'_>) -> Result<bool, WireError> {
+        let tag = reader.tag()?;
+        reader.skip(tag)?;
+        if tag.wire != BYTES {
+            return Ok(false);
+        }
+        match tag.field {
+            3 => self.report.exemplars += 1,
+            4 => self.report.histograms += 1,
+            _ => {}
+        }
+        Ok(tag.field == 1)
+    }
+
+    fn too_many(what: &'static str, limit: usize, offset: usize) -> Error {
+        Error::TooMany {
+            offset,
+            what,
+            limit,
+        }
+    }
+
+    fn metadata(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
+        let offset = reader.at;
+        if self.batch.metadata.len() == self.max_metadata {
+            return Err(Self::too_many("metadata", self.limits.max_metadata, offset));
+        }
+        let mut kind = 0;
+        let mut texts: [&[u8]; 3] = [&[]; 3];
+        while !reader.is_at_end() {
+            let tag = reader.tag()?;
+            match (tag.field, tag.wire) {
+                (1, VARINT) => kind = reader.varint()?,
+                (2, BYTES) => texts[0] = reader.bytes()?,
+                (4, BYTES) => texts[1] = reader.bytes()?,
+                (5, BYTES) => texts[2] = reader.bytes()?,
+                _ => reader.skip(tag)?,
+            }
+        }
+        let [Ok(metric), Ok(help), Ok(unit)] = texts.map(std::str::from_utf8) else {
+            self.report.refuse("metadata-utf8", offset, 0, || {
+                format!("metadata at byte {offset}: expected UTF-8")
+            });
+            return Ok(());
+        };
+        self.batch.metadata.push(MetricMetadata {
+            metric: metric.to_owned(),
+            kind: kind_name(kind).to_owned(),
+            help: help.to_owned(),
+            unit: unit.to_owned(),
+        });
+        Ok(())
+    }
+}
+
+/// The fields at the start that are labels, as they are; the position moves behind them.
+#[inline]
+fn label_fields<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], WireError> {
+    let rest = reader.rest();
+    let start = reader.at;
+    while reader.peek() == Some(LABEL) {
+        reader.at += 1;
+        reader.message()?;
+    }
+    Ok(&rest[..reader.at - start])
+}
+
+/// Adds a sample; answers whether its time is one that can be kept.
+#[inline]
+fn sample(mut reader: Reader<'_>, batch: &mut Batch) -> Result<bool, WireError> {
+    let (mut value, mut millis) = (0.0, 0_i64);
+    while let Some(byte) = reader.peek() {
+        match byte {
+            VALUE => {
+                reader.at += 1;
+                value = f64::from_bits(reader.fixed64()?);
+            }
+            TIME => {
+                reader.at += 1;
+                millis = reader.varint()? as i64;
+            }
+            _ => {
+                let tag = reader.tag()?;
+                reader.skip(tag)?;
+            }
+        }
+    }
+    let nanos = millis.checked_mul(NANOS_PER_MILLI);
+    batch.values.push(value);
+    batch.times.push(Timestamp::from_nanos(nanos.unwrap_or(0)));
+    Ok(nanos.is_some())
+}
+
+#[cold]
+fn bad_time(index: usize) -> Fault {
+    let what = format!("sample {index} has a time outside the years 1678 to 2261");
+    ("time", what)
+}
+
+/// The labels of a series, wherever in it they are.
+#[cold]
+fn read_labels(mut reader: Reader<'_>, limits: &Limits) -> Result<Labels, Fault> {
+    let broken = |error: WireError| ("labels", error.to_string());
+    let mut pairs = Vec::new();
+    let mut bytes = 0;
+    while !reader.is_at_end() {
+        let tag = reader.tag().map_err(broken)?;
+        if tag.field != 1 || tag.wire != BYTES {
+            reader.skip(tag).map_err(broken)?;
+            continue;
+        }
+        let (name, value) = label(reader.message().map_err(broken)?)?;
+        bytes += name.len() + value.len();
+        if pairs.len() == limits.max_labels {
+            let what = format!("more than {} labels", limits.max_labels);
+            return Err(("too-many-labels", what));
+        }
+        if bytes > limits.max_label_bytes {
+            let what = format!("more than {} bytes of labels", limits.max_label_bytes);
+            return Err(("too-long-labels", what));
+        }
+        pairs.push((name, value));
+    }
+    let labels = Labels::from_pairs(&mut pairs).map_err(|error| match error {
+        LabelError::Duplicate { .. } => ("duplicate-label", error.to_string()),
+        LabelError::EmptyName => ("empty-label-name", error.to_string()),
+        LabelError::TooLong { .. } => ("too-long-labels", error.to_string()),
+    })?;
+    if labels.metric().is_empty() {
+        let what = format!("no label `{METRIC_NAME}` in {labels}");
+        return Err(("no-name", what));
+    }
+    Ok(labels)
+}
+
+fn label(mut reader: Reader<'_>) -> Result<(&str, &str), Fault> {
+    let broken = |error: WireError| ("labels", error.to_string());
+    let (mut name, mut value) = ("", "");
+    while !reader.is_at_end() {
+        match reader.tag().map_err(broken)? {
+            Tag {
+                field: 1,
+                wire: BYTES,
+            } => name = text(&mut reader)?,
+            Tag {
+                field: 2,
+                wire: BYTES,
+            } => value = text(&mut reader)?,
+            tag => reader.skip(tag).map_err(broken)?,
+        }
+    }
+    Ok((name, value))
+}
+
+fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Fault> {
+    let bytes = reader
+        .bytes()
+        .map_err(|error| ("labels", error.to_string()))?;
+    let start = reader.at - bytes.len();
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = start + error.valid_up_to();
+        ("utf8", format!("byte {at}: expected UTF-8 in a label"))
+    })
+}
+
+/// The kinds of metrics, in the order of their numbers.
+pub(super) const KINDS: [&str; 8] = [
+    "unknown",
+    "counter",
+    "gauge",
+    "histogram",
+    "gaugehistogram",
+    "summary",
+    "info",
+    "stateset",
+];
+
+fn kind_name(number: u64) -> &'static str {
+    usize::try_from(number)
+        .ok()
+        .and_then(|number| KINDS.get(number).copied())
+        .unwrap_or(KINDS[0])
+}

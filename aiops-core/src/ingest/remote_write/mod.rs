@@ -1,0 +1,155 @@
+//! Prometheus remote-write 1.0: snappy (block format) around protocol buffers.
+//!
+//! *Prometheus Remote-Write Specification 1.0*, prometheus.io.
+//!
+//! ```
+//! use aiops_core::ingest::{Batch, LabelInterner, Limits, remote_write};
+//! use aiops_core::{Labels, Timestamp};
+//!
+//! let mut sent = Batch::default();
+//! sent.start_series(Labels::of([("__name__", "up"), ("job", "api")])?);
+//! sent.push(Timestamp::EPOCH, 1.0);
+//! let body = remote_write::encode(&sent);
+//!
+//! let mut interner = LabelInterner::new(10_000); // lives as long as the receiver
+//! let mut batch = Batch::default();
+//! let report = remote_write::decode(&body, &Limits::default(), &mut interner, &mut batch)?;
+//! assert_eq!(report.refused_series(), 0);
+//! assert_eq!(batch.sample_count(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What becomes of what
+//!
+//! | in the body | becomes |
+//! |---|---|
+//! | samples | kept bit for bit, staleness markers included, in the order in which they came |
+//! | metadata | [`Batch::metadata`] |
+//! | exemplars, native histograms | left out, counted in the [`Report`] |
+//! | labels out of order | sorted |
+//! | label with an empty value | no label |
+//! | series without samples | nothing |
+//! | no metric name, empty or repeated label name, invalid UTF-8, too many labels, a time outside the years 1678 to 2261 | the series is refused, counted by reason |
+//! | unknown fields | skipped |
+//! | broken snappy or protobuf, over a limit, a body of version 2.0 | [`Error`]; the batch stays as it was |
+
+mod decode;
+mod encode;
+
+pub use super::protobuf::WireError;
+use super::{Batch, LabelInterner, Limits, Report};
+
+pub use encode::encode;
+
+/// A body of which nothing was taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Longer than the limit, as it is or decompressed.
+    #[error("body of {bytes} bytes decompressed, at most {limit} are taken")]
+    TooLarge {
+        /// Length that the body has or claims to have.
+        bytes: u64,
+        /// The limit.
+        limit: usize,
+    },
+    /// Claims to be longer than its bytes can decompress to.
+    #[error("snappy: {compressed} bytes cannot decompress to the {claimed} that byte 0 claims")]
+    Claim {
+        /// Length of the body.
+        compressed: usize,
+        /// Length that it claims to have decompressed.
+        claimed: usize,
+    },
+    /// Not the block format of snappy.
+    #[error("expected the block format of snappy")]
+    Snappy(#[source] snap::Error),
+    /// Not the protocol buffer of a write request.
+    #[error("write request, decompressed")]
+    Protobuf(#[from] WireError),
+    /// A write request of version 2.0, which is told apart by its field numbers.
+    #[error("byte {offset}: field {field} belongs to remote-write 2.0, expected version 1.0")]
+    Version {
+        /// Position in the decompressed body.
+        offset: usize,
+        /// Number of the field.
+        field: u32,
+    },
+    /// More samples or metadata than the limit.
+    #[error("byte {offset}: more than {limit} {what} in one body")]
+    TooMany {
+        /// Position in the decompressed body.
+        offset: usize,
+        /// `samples` or `metadata`.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl Error {
+    /// A short stable name of the reason, to count by.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too-large",
+            Self::Claim { .. } | Self::Snappy(_) => "snappy",
+            Self::Protobuf(_) => "protobuf",
+            Self::Version { .. } => "version",
+            Self::TooMany { .. } => "too-many",
+        }
+    }
+}
+
+/// Three bytes of snappy stand for at most 64, and one byte for itself.
+const MAX_RATIO: usize = 22;
+
+/// Adds the samples and metadata of a request body to `batch`.
+///
+/// `interner` should live as long as the receiver: series that were seen before then cost no
+/// allocation. The body is bounded by `limits` before memory is taken for it.
+///
+/// # Errors
+///
+/// [`Error`] when the body as a whole is no good; `batch` then is as it was. What is wrong with
+/// single series is counted in the [`Report`], and the other series are taken.
+pub fn decode(
+    body: &[u8],
+    limits: &Limits,
+    interner: &mut LabelInterner,
+    batch: &mut Batch,
+) -> Result<Report, Error> {
+    let len = snap::raw::decompress_len(body).map_err(|error| claim_error(error, limits))?;
+    if len.max(body.len()) > limits.max_body_bytes {
+        return Err(Error::TooLarge {
+            bytes: len.max(body.len()) as u64,
+            limit: limits.max_body_bytes,
+        });
+    }
+    if len > body.len().saturating_mul(MAX_RATIO) {
+        return Err(Error::Claim {
+            compressed: body.len(),
+            claimed: len,
+        });
+    }
+    let mut request = std::mem::take(&mut interner.scratch);
+    if request.len() < len {
+        request.resize(len, 0);
+    }
+    let mark = batch.mark();
+    let decoded = snap::raw::Decoder::new()
+        .decompress(body, &mut request[..len])
+        .map_err(Error::Snappy)
+        .and_then(|len| decode::request(&request[..len], limits, interner, batch));
+    interner.return_scratch(request);
+    decoded.inspect_err(|_| batch.roll_back(mark))
+}
+
+fn claim_error(error: snap::Error, limits: &Limits) -> Error {
+    match error {
+        snap::Error::TooBig { given, .. } => Error::TooLarge {
+            bytes: given,
+            limit: limits.max_body_bytes,
+        },
+        other => Error::Snappy(other),
+    }
+}

@@ -1,0 +1,6 @@
+mod interner;
+mod prometheus_text;
+#[cfg(feature = "remote-write")]
+mod remote_write;
+mod stored;
+mod support;

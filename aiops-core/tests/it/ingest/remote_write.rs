@@ -1,0 +1,329 @@
+use std::fs;
+
+use aiops_core::ingest::remote_write::{Error, decode, encode};
+use aiops_core::ingest::{Batch, LabelInterner, Limits, Report, STALE};
+use aiops_core::{Labels, Timestamp};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::support::{batches, contents, files};
+
+const FOLDER: &str = "alerts/captures/remote_write";
+
+fn decoded(body: &[u8]) -> Result<(Batch, Report), Error> {
+    let mut batch = Batch::default();
+    let report = decode(
+        body,
+        &Limits::default(),
+        &mut LabelInterner::new(1_000),
+        &mut batch,
+    )?;
+    Ok((batch, report))
+}
+
+/// A value as the expectations write it, as bits.
+fn bits(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => match text.as_str() {
+            "stale" => STALE.to_bits(),
+            "+Inf" => f64::INFINITY.to_bits(),
+            "-Inf" => f64::NEG_INFINITY.to_bits(),
+            other => {
+                let digits = other.strip_prefix("NaN:").unwrap();
+                u64::from_str_radix(digits.trim_start_matches("0x"), 16).unwrap()
+            }
+        },
+        number => number.as_f64().unwrap().to_bits(),
+    }
+}
+
+/// Series with samples, as the expectations have them.
+fn expected_series(expected: &Value) -> Vec<(Labels, Vec<(i64, u64)>)> {
+    let series = expected["timeseries"].as_array().unwrap().iter();
+    series
+        .filter(|series| !series["samples"].as_array().unwrap().is_empty())
+        .map(|series| {
+            let labels = series["labels"].as_array().unwrap().iter();
+            let labels = labels.map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+            let samples = series["samples"].as_array().unwrap().iter();
+            let samples =
+                samples.map(|pair| (pair[0].as_i64().unwrap() * 1_000_000, bits(&pair[1])));
+            (Labels::of(labels).unwrap(), samples.collect())
+        })
+        .collect()
+}
+
+fn count(expected: &Value, what: &str) -> u64 {
+    let series = expected["timeseries"].as_array().unwrap().iter();
+    series
+        .filter_map(|series| series[what].as_array())
+        .map(|list| list.len() as u64)
+        .sum()
+}
+
+#[test]
+fn captured_bodies_give_what_is_expected() {
+    let mut seen = 0;
+    for path in files(FOLDER, "", ".expected.json") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("synthetic_v2") {
+            continue;
+        }
+        let expected: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let body = fs::read(path.with_file_name(name.replace(".expected.json", ".bin"))).unwrap();
+        let (batch, report) = decoded(&body).unwrap();
+        assert_eq!(contents(&batch).0, expected_series(&expected), "{name}");
+        let ignored: u64 = report.ignored().map(|(_, count)| count).sum();
+        let wanted = count(&expected, "exemplars") + count(&expected, "histograms");
+        assert_eq!((ignored, report.refused_series()), (wanted, 0), "{name}");
+        let metadata = expected["metadata"].as_array().map_or(0, Vec::len);
+        assert_eq!(batch.metadata.len(), metadata, "{name}");
+        seen += 1;
+    }
+    assert!(seen == 0 || seen >= 7, "only {seen} captures");
+}
+
+#[test]
+fn a_warm_interner_changes_nothing() {
+    let mut interner = LabelInterner::new(1_000);
+    for path in files(FOLDER, "remote_write_v1", ".bin") {
+        let body = fs::read(path).unwrap();
+        let (alone, _) = decoded(&body).unwrap();
+        for _ in 0..2 {
+            let mut batch = Batch::default();
+            decode(&body, &Limits::default(), &mut interner, &mut batch).unwrap();
+            assert_eq!(contents(&alone), contents(&batch));
+        }
+    }
+}
+
+#[test]
+fn broken_bodies_are_refused_for_their_reason() {
+    let cases = [
+        ("bad_claims_4GiB", "too-large", "at most"),
+        ("bad_duplicate_label", "duplicate-label", "more than once"),
+        ("bad_empty", "snappy", "snappy"),
+        ("bad_invalid_utf8_label", "utf8", "byte"),
+        ("bad_no_metric_name", "no-name", "__name__"),
+        ("bad_not_snappy", "snappy", "snappy"),
+        ("bad_proto_huge_length", "protobuf", "byte"),
+        ("bad_proto_truncated", "protobuf", "byte"),
+        ("bad_truncated", "snappy", "snappy"),
+        ("bad_v2_odd_refs", "version", "2.0"),
+        ("bad_v2_symbol_out_of_range", "version", "2.0"),
+    ];
+    let found = files(FOLDER, "bad_", ".bin");
+    assert!(found.is_empty() || found.len() == cases.len());
+    for (path, (name, reason, word)) in found.iter().zip(cases) {
+        assert!(path.ends_with(format!("{name}.bin")), "{}", path.display());
+        match decoded(&fs::read(path).unwrap()) {
+            Ok((_, report)) => {
+                assert_eq!(
+                    report.refused.keys().copied().collect::<Vec<_>>(),
+                    [reason],
+                    "{name}"
+                );
+                let first = report.first_refusal().unwrap();
+                assert!(first.contains(word), "{name}: {first}");
+            }
+            Err(error) => {
+                assert_eq!(error.reason(), reason, "{name}: {error}");
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                let text = format!("{error}: {}", source.unwrap_or_default());
+                assert!(text.contains(word), "{name}: {text}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn comes_back_bit_for_bit(batch in batches(1_000_000)) {
+        let (again, report) = decoded(&encode(&batch)).unwrap();
+        prop_assert_eq!(report, Report::default());
+        prop_assert_eq!(contents(&batch), contents(&again));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decoded(&bytes);
+        // As the contents of a valid snappy block, more of the reader is reached.
+        let _ = decoded(&snap::raw::Encoder::new().compress_vec(&bytes).unwrap());
+    }
+
+    #[test]
+    fn a_damaged_request_never_panics(batch in batches(1_000_000), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut request = snap::raw::Decoder::new().decompress_vec(&encode(&batch)).unwrap();
+        if !request.is_empty() {
+            let at = at.index(request.len());
+            request[at] = byte;
+        }
+        let _ = decoded(&snap::raw::Encoder::new().compress_vec(&request).unwrap());
+    }
+}
+
+fn compressed(request: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(request).unwrap()
+}
+
+#[test]
+fn a_cut_request_is_refused_and_the_batch_stays_as_it_was() {
+    let mut sent = Batch::default();
+    for metric in ["a", "b"] {
+        sent.start_series(Labels::of([("__name__", metric)]).unwrap());
+        sent.push(Timestamp::EPOCH, 1.0);
+    }
+    let request = snap::raw::Decoder::new()
+        .decompress_vec(&encode(&sent))
+        .unwrap();
+    let first_ends = request.len() / 2;
+    let mut batch = sent.clone();
+    let mut interner = LabelInterner::new(10);
+    for len in 1..request.len() {
+        let body = compressed(&request[..len]);
+        let result = decode(&body, &Limits::default(), &mut interner, &mut batch);
+        if len == first_ends {
+            assert_eq!(result.unwrap(), Report::default());
+            assert_eq!(batch.series_count(), 3);
+            batch = sent.clone();
+        } else {
+            assert_eq!(result.unwrap_err().reason(), "protobuf", "cut to {len}");
+            assert_eq!(contents(&batch), contents(&sent));
+        }
+    }
+}
+
+/// A request of one series with these fields.
+fn one_series(fields: &[u8]) -> Vec<u8> {
+    let mut request = vec![0x0a, u8::try_from(fields.len()).unwrap()];
+    request.extend(fields);
+    compressed(&request)
+}
+
+const NAME_M: &[u8] = b"\x0a\x0d\x0a\x08__name__\x12\x01m";
+const LABEL_A: &[u8] = b"\x0a\x06\x0a\x01a\x12\x01x";
+const SAMPLE: &[u8] = b"\x12\x0b\x09\x00\x00\x00\x00\x00\x00\xf8\x3f\x10\x07";
+
+#[test]
+fn fields_in_unusual_places_are_read_all_the_same() {
+    for fields in [
+        [NAME_M, LABEL_A, SAMPLE].concat(),
+        [LABEL_A, NAME_M, SAMPLE].concat(),
+        [NAME_M, SAMPLE, LABEL_A].concat(),
+        [SAMPLE, LABEL_A, NAME_M].concat(),
+        [NAME_M, LABEL_A, b"\x28\x05", SAMPLE].concat(), // an unknown field
+        [
+            NAME_M,
+            LABEL_A,
+            b"\x12\x0d\x10\x07\x18\x01\x09\0\0\0\0\0\0\xf8\x3f",
+        ]
+        .concat(), // time first
+    ] {
+        let (batch, report) = decoded(&one_series(&fields)).unwrap();
+        assert_eq!(report, Report::default());
+        let series = batch.iter().next().unwrap();
+        assert_eq!(series.labels.to_string(), r#"m{a="x"}"#);
+        assert_eq!(
+            (series.times[0].as_millis(), series.values),
+            (7, &[1.5][..])
+        );
+    }
+}
+
+#[track_caller]
+fn check_refused(fields: &[u8], limits: &Limits, reason: &str) {
+    let mut batch = Batch::default();
+    let mut interner = LabelInterner::new(10);
+    let good = [NAME_M, SAMPLE].concat();
+    let mut request = Vec::new();
+    for series in [fields, &good] {
+        request.extend([0x0a, u8::try_from(series.len()).unwrap()]);
+        request.extend(series);
+    }
+    let report = decode(&compressed(&request), limits, &mut interner, &mut batch).unwrap();
+    let refused = &report.refused[reason];
+    assert_eq!((refused.count, refused.samples), (1, 1));
+    assert_eq!(batch.series_count(), 1);
+}
+
+#[test]
+fn faults_of_a_series_refuse_the_series() {
+    let limits = Limits::default();
+    check_refused(
+        &[NAME_M, b"\x0a\x03\x12\x01x", SAMPLE].concat(),
+        &limits,
+        "empty-label-name",
+    );
+    check_refused(
+        &[NAME_M, LABEL_A, LABEL_A, SAMPLE].concat(),
+        &limits,
+        "duplicate-label",
+    );
+    check_refused(&[LABEL_A, SAMPLE].concat(), &limits, "no-name");
+    check_refused(
+        &[NAME_M, b"\x0a\x06\x0a\x01\xff\x12\x01x", SAMPLE].concat(),
+        &limits,
+        "utf8",
+    );
+    check_refused(
+        &[NAME_M, b"\x0a\x02\x0a\x05", SAMPLE].concat(),
+        &limits,
+        "labels",
+    );
+    let year_2300 = b"\x12\x08\x10\x80\xc0\xa8\xca\x9a\xba\x7f";
+    check_refused(&[NAME_M, &year_2300[..]].concat(), &limits, "time");
+    let mut few = Limits::default();
+    few.max_labels = 1;
+    check_refused(&[NAME_M, LABEL_A, SAMPLE].concat(), &few, "too-many-labels");
+    let mut short = Limits::default();
+    short.max_label_bytes = 10;
+    check_refused(
+        &[NAME_M, LABEL_A, SAMPLE].concat(),
+        &short,
+        "too-long-labels",
+    );
+}
+
+#[test]
+fn limits_hold_before_memory_is_taken() {
+    let samples = [NAME_M, SAMPLE, SAMPLE, SAMPLE].concat();
+    let body = one_series(&samples);
+    let check = |limits: &Limits| {
+        let mut batch = Batch::default();
+        let result = decode(&body, limits, &mut LabelInterner::new(1), &mut batch);
+        result.map_err(|error| error.reason())
+    };
+    let mut limits = Limits::default();
+    limits.max_samples = 3;
+    assert!(check(&limits).is_ok());
+    limits.max_samples = 2;
+    assert_eq!(check(&limits), Err("too-many"));
+    let mut limits = Limits::default();
+    limits.max_body_bytes = samples.len() + 2;
+    assert!(check(&limits).is_ok());
+    limits.max_body_bytes -= 1;
+    assert_eq!(check(&limits), Err("too-large"));
+    // Claims 30 MiB in six bytes, which is within the limit but cannot be true.
+    let claim = decoded(&[0x80, 0x80, 0x80, 0x0f, 0, 0]).unwrap_err();
+    assert!(
+        matches!(claim, Error::Claim { compressed: 6, .. }),
+        "{claim}"
+    );
+}
+
+#[test]
+fn metadata_is_bounded_and_checked() {
+    let one = b"\x1a\x05\x08\x01\x12\x01m";
+    let mut limits = Limits::default();
+    limits.max_metadata = 2;
+    for (count, taken) in [(2, true), (3, false)] {
+        let mut batch = Batch::default();
+        let body = compressed(&one.repeat(count));
+        let result = decode(&body, &limits, &mut LabelInterner::new(1), &mut batch);
+        assert_eq!(result.is_ok(), taken);
+        assert_eq!(batch.metadata.len(), if taken { 2 } else { 0 });
+    }
+    let (batch, report) = decoded(&compressed(b"\x1a\x05\x08\x01\x12\x01\xff")).unwrap();
+    assert!(batch.is_empty());
+    assert_eq!(report.refused["metadata-utf8"].count, 1);
+}
