@@ -1,12 +1,15 @@
 //! Tests of the public interface.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod hbos;
 mod isolation_forest;
 mod metrics;
 mod monitor;
 mod multivariate;
 mod nab;
+mod reference;
 mod robust_z;
 mod rolling_mad;
 mod support;
+mod tails;
 mod threshold;

@@ -2,6 +2,9 @@
 
 use aiops_core::ndarray::Array2;
 use aiops_core::{DynMultivariateDetector, FittedMultivariateDetector, ParamError, Seed};
+use aiops_detect::copod::Copod;
+use aiops_detect::ecod::Ecod;
+use aiops_detect::hbos::{Hbos, HbosConfig};
 use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
 
 use crate::Fallible;
@@ -32,15 +35,39 @@ pub(super) fn wanted(args: &Args) -> Fallible<Vec<Model>> {
 }
 
 fn all() -> Vec<Model> {
-    vec![Model {
-        name: "isolation_forest",
-        random: true,
-        make: |seed| {
+    vec![
+        random("isolation_forest", |seed| {
             let mut config = IsolationForestConfig::default();
             config.seed = seed;
             Ok(Box::new(IsolationForest::try_from(config)?))
-        },
-    }]
+        }),
+        fixed("ecod", |_| Ok(Box::new(Ecod::default()))),
+        fixed("copod", |_| Ok(Box::new(Copod::default()))),
+        fixed("hbos", |_| {
+            let mut config = HbosConfig::default();
+            config.bins = Some(10);
+            Ok(Box::new(Hbos::try_from(config)?))
+        }),
+        fixed("hbos_auto", |_| {
+            Ok(Box::new(Hbos::try_from(HbosConfig::default())?))
+        }),
+    ]
+}
+
+fn random(name: &'static str, make: Make) -> Model {
+    Model {
+        name,
+        random: true,
+        make,
+    }
+}
+
+fn fixed(name: &'static str, make: Make) -> Model {
+    Model {
+        name,
+        random: false,
+        make,
+    }
 }
 
 impl Model {
