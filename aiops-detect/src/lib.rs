@@ -37,6 +37,10 @@
 //! |---|---|---|---|---|---|
 //! | [`robust_z`] | a whole series | 1 ns | 16 B | values far from the usual one | seasons, shapes |
 //! | [`rolling_mad`] | a stream | 0.1 us | 10 B a sample of the window | sudden spikes and shifts | seasons longer than the window, slow drift |
+//! | [`rolling_quantile`] | a stream | 0.1 us | 10 B a sample of the window | the same, on skewed series | the same; more anomalies than its quantiles allow |
+//! | [`ewma`] | a stream | 10 ns | 80 B | spikes | runs of odd values |
+//! | [`welford`] | a stream | 10 ns | 80 B | values far from the mean of a well-behaved series | anything on series with outliers |
+//! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
 //!
 //! Rows of several numbers (hosts and their metrics, or the metrics of one host over time):
 //!
@@ -66,17 +70,24 @@
 
 mod columns;
 pub mod copod;
+pub mod cusum;
 pub mod ecod;
+pub mod ewma;
 pub mod hbos;
 pub mod isolation_forest;
 pub mod metrics;
 pub mod monitor;
+mod ordered_window;
+pub mod page_hinkley;
 pub mod robust_z;
 pub mod rolling_mad;
+pub mod rolling_quantile;
 mod rows;
+mod running;
 mod spread;
 mod tails;
 pub mod threshold;
+pub mod welford;
 
 pub use spread::MAX_SCORE;
 

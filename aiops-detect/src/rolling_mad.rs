@@ -7,11 +7,8 @@
 
 use aiops_core::{Band, ParamError, Sample, StreamingDetector, Timestamp, Warmup};
 
-use crate::spread::{self, DEFAULT_RELATIVE_MIN_SCALE, MAX_SCORE, ScaleFloor};
-
-/// Capacity with which the buffers start; they double up to the window, so that series that live
-/// shortly cost little.
-const FIRST_CAPACITY: usize = 16;
+use crate::ordered_window::OrderedWindow;
+use crate::spread::{self, DEFAULT_RELATIVE_MIN_SCALE, ScaleFloor};
 
 /// Parameters of [`RollingMad`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,8 +87,8 @@ impl RollingMadConfig {
 /// |---|---|
 /// | fewer than `warmup` samples | no score, no band |
 /// | missing (`NaN`) or infinite sample | no score; not learned |
-/// | constant series | 0 for the same value; a change scores its share of the level over `relative_min_scale`, at most [`MAX_SCORE`] |
-/// | constant 0 | [`MAX_SCORE`] for any other value, unless `min_scale` is given |
+/// | constant series | 0 for the same value; a change scores its share of the level over `relative_min_scale`, at most [`MAX_SCORE`](crate::MAX_SCORE) |
+/// | constant 0 | [`MAX_SCORE`](crate::MAX_SCORE) for any other value, unless `min_scale` is given |
 /// | more than half equal values | the mean absolute deviation takes the place of the MAD |
 /// | values near the end of the range of `f64` | distances stop at the largest finite number |
 ///
@@ -103,11 +100,7 @@ impl RollingMadConfig {
 pub struct RollingMad {
     config: RollingMadConfig,
     floor: ScaleFloor,
-    /// The samples; a full window is overwritten in turn, from `oldest` on.
-    values: Vec<f64>,
-    /// Slots of `values` by increasing value; equal values by age, oldest first.
-    order: Vec<u16>,
-    oldest: usize,
+    window: OrderedWindow,
     median: f64,
     scale: f64,
 }
@@ -120,9 +113,7 @@ impl TryFrom<RollingMadConfig> for RollingMad {
         Ok(Self {
             config,
             floor,
-            values: Vec::new(),
-            order: Vec::new(),
-            oldest: 0,
+            window: OrderedWindow::new(config.window),
             median: f64::NAN,
             scale: f64::NAN,
         })
@@ -145,72 +136,24 @@ impl RollingMad {
         self.scale
     }
 
-    fn value_of(&self, slot: u16) -> f64 {
-        self.values[usize::from(slot)]
-    }
-
-    fn rank_before_equals(&self, value: f64) -> usize {
-        self.order
-            .partition_point(|&slot| self.value_of(slot) < value)
-    }
-
-    fn rank_after_equals(&self, value: f64) -> usize {
-        self.order
-            .partition_point(|&slot| self.value_of(slot) <= value)
-    }
-
-    fn append(&mut self, value: f64) {
-        let slot = self.values.len();
-        if slot == self.values.capacity() {
-            let more = slot.max(FIRST_CAPACITY).min(self.config.window - slot);
-            self.values.reserve_exact(more);
-            self.order.reserve_exact(more);
-        }
-        let rank = self.rank_after_equals(value);
-        self.values.push(value);
-        self.order.insert(rank, slot as u16);
-    }
-
-    fn replace_oldest(&mut self, value: f64) {
-        let slot = self.oldest;
-        let old = self.values[slot];
-        // Equal values are ordered by age, so the oldest sample is the first of its equals.
-        let from = self.rank_before_equals(old);
-        let to = self.rank_after_equals(value);
-        let rank = if from < to {
-            self.order.copy_within(from + 1..to, from);
-            to - 1
-        } else {
-            self.order.copy_within(to..from, to + 1);
-            to
-        };
-        self.order[rank] = slot as u16;
-        self.values[slot] = value;
-        self.oldest = if slot + 1 == self.values.len() {
-            0
-        } else {
-            slot + 1
-        };
-    }
-
     fn nth(&self, rank: usize) -> f64 {
-        self.value_of(self.order[rank])
+        self.window.nth(rank)
     }
 
     fn summarise(&mut self) {
-        let half = self.order.len() / 2;
+        let half = self.window.len() / 2;
         let upper = self.nth(half);
-        self.median = if self.order.len() % 2 == 1 {
+        self.median = if self.window.len() % 2 == 1 {
             upper
         } else {
             f64::midpoint(self.nth(half - 1), upper)
         };
         let (center, mad) = (self.median, self.deviation());
         self.scale = self.floor.scale(center, mad, || {
-            if self.nth(0) == self.nth(self.order.len() - 1) {
+            if self.nth(0) == self.nth(self.window.len() - 1) {
                 0.0
             } else {
-                spread::mean_deviation(&self.values, center)
+                spread::mean_deviation(self.window.values(), center)
             }
         });
     }
@@ -218,7 +161,7 @@ impl RollingMad {
     /// Median absolute deviation. The `k` values closest to the median are neighbours in the
     /// order, so the place of their first is found by bisection.
     fn deviation(&self) -> f64 {
-        let len = self.order.len();
+        let len = self.window.len();
         let k = len / 2 + 1;
         let below = |rank: usize| spread::distance(self.nth(rank), self.median);
         let (mut first, mut end) = (0, len - k);
@@ -250,12 +193,7 @@ impl StreamingDetector for RollingMad {
     }
 
     fn warmup(&self) -> Warmup {
-        let (seen, needed) = (self.values.len(), self.config.warmup);
-        if seen < needed {
-            Warmup::Warming { seen, needed }
-        } else {
-            Warmup::Ready
-        }
+        spread::warmup(self.window.len(), self.config.warmup)
     }
 
     fn score_one(&self, sample: Sample) -> Option<f64> {
@@ -267,35 +205,19 @@ impl StreamingDetector for RollingMad {
         if !sample.value.is_finite() {
             return;
         }
-        let value = sample.value + 0.0; // one zero, not two
-        if self.values.len() < self.config.window {
-            self.append(value);
-        } else {
-            self.replace_oldest(value);
-        }
+        self.window.push(sample.value);
         self.summarise();
     }
 
     fn band(&self, _at: Timestamp, max_score: f64) -> Option<Band> {
-        if self.warmup() != Warmup::Ready || max_score.is_nan() || max_score < 0.0 {
-            return None;
+        match self.warmup() {
+            Warmup::Ready => spread::band(self.median, self.scale, max_score),
+            Warmup::Warming { .. } => None,
         }
-        let reach = if max_score >= MAX_SCORE {
-            f64::MAX // no score is larger
-        } else {
-            max_score * self.scale
-        };
-        Some(Band {
-            lower: (self.median - reach).max(f64::MIN),
-            center: self.median,
-            upper: (self.median + reach).min(f64::MAX),
-        })
     }
 
     fn size_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.values.capacity() * size_of::<f64>()
-            + self.order.capacity() * size_of::<u16>()
+        size_of::<Self>() + self.window.heap_bytes()
     }
 }
 
@@ -304,6 +226,7 @@ pub(crate) mod wire {
     use aiops_core::stored::{LoadError, Payload, StoredModel, exact, exact_vec};
 
     use super::{RollingMad, RollingMadConfig};
+    use crate::ordered_window::OrderedWindow;
 
     #[derive(Debug, serde::Serialize, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -326,8 +249,8 @@ pub(crate) mod wire {
                 warmup: model.config.warmup,
                 min_scale: model.config.min_scale,
                 relative_min_scale: model.config.relative_min_scale,
-                oldest: model.oldest,
-                values: model.values.clone(),
+                oldest: model.window.oldest(),
+                values: model.window.values().to_vec(),
             }
         }
     }
@@ -344,23 +267,8 @@ pub(crate) mod wire {
             };
             let mut model =
                 Self::try_from(config).map_err(|error| LoadError::payload(error.to_string()))?;
-            let len = wire.values.len();
-            let turned = wire.oldest > 0 && (len < config.window || wire.oldest >= len);
-            if len > config.window || turned {
-                return Err(LoadError::payload("samples do not fit into the window"));
-            }
-            if !wire.values.iter().all(|value| value.is_finite()) {
-                return Err(LoadError::payload("a remembered sample is not finite"));
-            }
-            model.order = (wire.oldest..len)
-                .chain(0..wire.oldest)
-                .map(|slot| slot as u16)
-                .collect();
-            model.order.sort_by(|&a, &b| {
-                wire.values[usize::from(a)].total_cmp(&wire.values[usize::from(b)])
-            });
-            (model.oldest, model.values) = (wire.oldest, wire.values);
-            if len > 0 {
+            model.window = OrderedWindow::restore(config.window, wire.oldest, wire.values)?;
+            if model.window.len() > 0 {
                 model.summarise();
             }
             Ok(model)

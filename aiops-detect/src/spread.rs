@@ -1,7 +1,7 @@
 //! Distance from a centre in units of a robust spread: what the detectors with a median share.
 
-use aiops_core::ParamError;
 use aiops_core::numerics::MAD_TO_SIGMA;
+use aiops_core::{Band, ParamError, Warmup};
 
 /// Largest score of [`robust_z`](crate::robust_z) and [`rolling_mad`](crate::rolling_mad): the
 /// score of a change in a series whose assumed spread is zero.
@@ -39,7 +39,12 @@ impl ScaleFloor {
         } else {
             mean_deviation() * MEAN_DEVIATION_TO_SIGMA
         };
-        robust
+        self.at_least(center, robust)
+    }
+
+    /// `scale`, or the floor where that is larger; finite.
+    pub(crate) fn at_least(self, center: f64, scale: f64) -> f64 {
+        scale
             .max(self.absolute)
             .max(self.relative * center.abs())
             .min(f64::MAX)
@@ -95,5 +100,31 @@ pub(crate) fn mean_deviation(values: &[f64], center: f64) -> f64 {
         sum / count
     } else {
         sum_of(1.0 / count).min(f64::MAX) // values near the end of the range
+    }
+}
+
+/// The values that [`score`] at most `max_score`; `None` for a score that is none.
+pub(crate) fn band(center: f64, scale: f64, max_score: f64) -> Option<Band> {
+    if max_score.is_nan() || max_score < 0.0 {
+        return None;
+    }
+    let reach = if max_score >= MAX_SCORE {
+        f64::MAX // no score is larger
+    } else {
+        max_score * scale
+    };
+    Some(Band {
+        lower: (center - reach).max(f64::MIN),
+        center,
+        upper: (center + reach).min(f64::MAX),
+    })
+}
+
+/// How far a detector is that needs `needed` samples.
+pub(crate) fn warmup(seen: usize, needed: usize) -> Warmup {
+    if seen < needed {
+        Warmup::Warming { seen, needed }
+    } else {
+        Warmup::Ready
     }
 }

@@ -19,7 +19,7 @@ use args::{Args, Field};
 use report::Report;
 
 /// An error is never a score: any of these ends the run with exit code 1.
-type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
     let args = match args::parse(std::env::args_os()) {

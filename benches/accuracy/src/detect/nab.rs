@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::time::Instant;
 
 use aiops_detect::metrics::nab::{NabFile, NabProfile, nab_score};
 use serde_json::json;
 
-use super::stream::{Labelled, Model, models};
+use super::stream::{self, Labelled, Model, models};
 use crate::Fallible;
 use crate::args::Args;
 use crate::report::Report;
@@ -30,10 +31,23 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
     let files = read(args)?;
     for model in models(args) {
         let scores = table::parallel(args.jobs, &files, |file| {
-            let scores = model.score(&file.data.series);
-            scores.map_err(|error| error.to_string())
+            let started = Instant::now();
+            let scores = model.score(&file.data.series)?;
+            let seconds = started.elapsed().as_secs_f64();
+            let figures = stream::figures(&file.data, &scores, 0, seconds)?;
+            Ok((scores, figures))
         });
-        let scores = scores.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let (scores, figures): (Vec<_>, Vec<_>) = scores
+            .into_iter()
+            .collect::<Fallible<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        let figures: Vec<_> = files
+            .iter()
+            .zip(figures)
+            .filter_map(|(file, figures)| Some((&file.data, figures?)))
+            .collect();
+        stream::summarise("nab", model, &figures, report)?;
         judge(model, &files, &scores, report)?;
     }
     peers(report);
