@@ -1,0 +1,392 @@
+//! From alerts to notifications: grouping, timing, incidents, delivery.
+//!
+//! The rules are Alertmanager's; where they differ, a field of [`EngineConfig`] says so. Nothing
+//! is sent here: [`tick`](AlertEngine::tick) answers what is to be sent, and
+//! [`report_delivery`](AlertEngine::report_delivery) takes in what became of it.
+//!
+//! ```
+//! use aiops_alert::engine::{AlertEngine, Delivery, EngineConfig};
+//! use aiops_core::{Alert, Labels, Timestamp};
+//! use std::time::Duration;
+//!
+//! let mut config = EngineConfig::default();
+//! config.group_by = vec!["host".into()];
+//! config.group_wait = Duration::from_secs(5);
+//! let mut engine = AlertEngine::try_from(config)?;
+//!
+//! let at = |second| Timestamp::from_secs(second).unwrap();
+//! for name in ["DiskFull", "SlowWrites"] {
+//!     let labels = Labels::of([("alertname", name), ("host", "db-1")])?;
+//!     engine.receive(at(0), Alert::new(labels, at(0)));
+//! }
+//! assert!(engine.tick(at(4)).is_empty());
+//! let notifications = engine.tick(at(5));
+//! assert_eq!(notifications.len(), 1); // one for both
+//! assert_eq!(notifications[0].alerts.len(), 2);
+//! engine.report_delivery(at(5), &notifications[0].key, Delivery::Delivered);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The life of a group
+//!
+//! A group begins with its first alert and is looked at after `group_wait`, then every
+//! `group_interval` counted from that look, however long sending takes. A look tells each
+//! integration of the receiver by itself:
+//!
+//! | the integration was last told | now | told |
+//! |---|---|---|
+//! | nothing, or that all is over | something fires | [`First`](Reason::First) |
+//! | that something fires | an alert fires that it does not know | [`NewAlerts`](Reason::NewAlerts), if changes are notified |
+//! | that something fires | nothing fires | [`AllResolved`](Reason::AllResolved); with `send_resolved` off it is only remembered |
+//! | that something fires | an alert is over that it does not know to be | [`SomeResolved`](Reason::SomeResolved), if changes are notified |
+//! | longer ago than `repeat_interval` | something fires | [`Repeat`](Reason::Repeat) |
+//!
+//! # Delivery
+//!
+//! A notification has a key that stays the same for every attempt. An attempt that fails and may
+//! be made again soon comes out of [`tick`](AlertEngine::tick) again after a growing wait, until
+//! the time of the look is up (`group_interval`, at least 10 seconds); the next look then decides
+//! anew. An attempt of which nothing is heard is one that failed. What was on its way when the
+//! program stopped comes again with the same key.
+//!
+//! # Degenerate cases
+//!
+//! | input | result |
+//! |---|---|
+//! | alert without labels | refused, counted as `no-labels` |
+//! | alert that ends before it begins | refused, counted as `ends-before-start` |
+//! | alert that begins in the future | begins now |
+//! | the end of an alert that is not known | counted as `ended_unknown` |
+//! | an alert that is over before the first look | an incident, no notification |
+//! | more alerts than `max_alerts` | refused, counted as `too-many` |
+//! | time that goes back | counts as the latest time seen |
+//! | a delivery report for a key that is not known | `false`, nothing changes |
+
+mod alerts;
+mod config;
+mod group;
+mod incidents;
+mod ledger;
+mod log;
+mod look;
+mod notification;
+mod route;
+mod state;
+#[cfg(feature = "serde")]
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use aiops_core::{Alert, Cause, Incident, IncidentId, Labels, Timestamp};
+
+use self::alerts::{Alerts, Held};
+use self::group::{Group, Remembered};
+use self::incidents::{Incidents, Limits};
+use self::ledger::count;
+use self::route::Routes;
+use crate::rule::ALERT_NAME;
+
+pub use config::{ConfigError, EngineConfig, IntegrationConfig, ReceiverConfig, RouteConfig};
+pub use ledger::Ledger;
+pub use notification::{Delivery, Notification, Reason};
+
+/// What became of an alert that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Received {
+    /// It was not known.
+    Opened,
+    /// It changed one that is known.
+    Updated,
+    /// It said nothing new.
+    Duplicate,
+    /// It is the end of one that is not known.
+    EndedUnknown,
+    /// It was not taken, for this reason; counted under it in the [`Ledger`].
+    Refused(&'static str),
+}
+
+/// Groups alerts and decides who is told what, and when.
+///
+/// About 1 microsecond for an alert that is known, some more for a new one; a
+/// [`tick`](Self::tick) costs in proportion to the groups that are due. Below 1 KB for an alert
+/// with a few labels and annotations, incident included.
+#[derive(Clone, Debug)]
+pub struct AlertEngine {
+    config: EngineConfig,
+    routes: Routes,
+    alerts: Alerts,
+    groups: Vec<Option<Group>>,
+    free_groups: Vec<u32>,
+    by_labels: HashMap<(u32, Labels), u32>,
+    /// When groups are looked at.
+    schedule: BTreeSet<(Timestamp, u32)>,
+    /// Notifications on their way or waiting for another attempt: group and integration.
+    intents: BTreeMap<String, (u32, usize)>,
+    retries: BTreeSet<(Timestamp, String)>,
+    remembered: Remembered,
+    incidents: Incidents,
+    ledger: Ledger,
+    clock: Timestamp,
+    next_clean_up: Timestamp,
+}
+
+impl TryFrom<EngineConfig> for AlertEngine {
+    type Error = ConfigError;
+
+    fn try_from(config: EngineConfig) -> Result<Self, ConfigError> {
+        config::check(&config)?;
+        Ok(Self {
+            routes: Routes::new(&config)?,
+            config,
+            alerts: Alerts::default(),
+            groups: Vec::new(),
+            free_groups: Vec::new(),
+            by_labels: HashMap::new(),
+            schedule: BTreeSet::new(),
+            intents: BTreeMap::new(),
+            retries: BTreeSet::new(),
+            remembered: Remembered::new(),
+            incidents: Incidents::default(),
+            ledger: Ledger::default(),
+            clock: Timestamp::MIN,
+            next_clean_up: Timestamp::MIN,
+        })
+    }
+}
+
+impl AlertEngine {
+    /// As it was configured.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Takes in an alert, at `now`: a new one, news about one that is known, or its end.
+    pub fn receive(&mut self, now: Timestamp, alert: Alert) -> Received {
+        self.pass(now);
+        self.ledger.received += 1;
+        let received = self.take(alert);
+        match received {
+            Received::Opened => self.ledger.opened += 1,
+            Received::Updated => self.ledger.updated += 1,
+            Received::Duplicate => self.ledger.deduplicated += 1,
+            Received::EndedUnknown => self.ledger.ended_unknown += 1,
+            Received::Refused(why) => count(&mut self.ledger.refused, why),
+        }
+        received
+    }
+
+    fn take(&mut self, alert: Alert) -> Received {
+        if alert.labels.is_empty() {
+            return Received::Refused("no-labels");
+        }
+        if alert.ends_at.is_some_and(|end| end < alert.starts_at) {
+            return Received::Refused("ends-before-start");
+        }
+        let now = self.clock;
+        let held = Held::new(now, alert, self.config.resolve_timeout);
+        match self.alerts.find(&held.alert.labels) {
+            Some(place) => self.update(place, held),
+            None if held.has_ended(now) && self.remembered.is_empty() => Received::EndedUnknown,
+            None if self.alerts.len() >= self.config.max_alerts => Received::Refused("too-many"),
+            None => {
+                self.open(held);
+                Received::Opened
+            }
+        }
+    }
+
+    fn update(&mut self, place: u32, later: Held) -> Received {
+        let (now, hold) = (self.clock, self.config.resolve_after);
+        let Some(held) = self.alerts.get_mut(place) else {
+            return Received::Duplicate;
+        };
+        let changed = held.merge(now, later, hold);
+        let fires = held.fires(now, hold);
+        let missing = fires && (held.groups.len() as u32) < held.targets;
+        self.join_incident(place);
+        if missing {
+            self.route(place);
+        }
+        if changed {
+            Received::Updated
+        } else {
+            Received::Duplicate
+        }
+    }
+
+    fn open(&mut self, held: Held) {
+        let name = held.alert.labels.get(ALERT_NAME).unwrap_or("(none)");
+        count(&mut self.ledger.opened_by_name, name);
+        let place = self.alerts.insert(held);
+        self.join_incident(place);
+        self.route(place);
+    }
+
+    /// The alert's incident takes it in; one is opened when the alert goes on and there is none.
+    fn join_incident(&mut self, place: u32) {
+        let Some(held) = self.alerts.get(place) else {
+            return;
+        };
+        let group = self.routes.incident_labels(&held.alert.labels);
+        if held.has_ended(self.clock) && self.incidents.open(&group).is_none() {
+            return;
+        }
+        self.incidents.observe(
+            &group,
+            &held.alert,
+            held.ends_at,
+            self.config.resolve_after,
+            Limits {
+                incidents: self.config.max_incidents,
+                alerts: self.config.max_alerts_per_incident,
+            },
+            &mut self.ledger,
+        );
+    }
+
+    /// Puts the alert into the groups it belongs to.
+    fn route(&mut self, place: u32) {
+        let Some(labels) = self.alerts.get(place).map(|held| held.alert.labels.clone()) else {
+            return;
+        };
+        let routes = self.routes.find(&labels);
+        if let Some(held) = self.alerts.get_mut(place) {
+            held.targets = routes.len() as u32;
+        }
+        for route in routes {
+            let group_labels = self.routes.group_labels(route, &labels);
+            self.join_group(place, route, group_labels);
+        }
+    }
+
+    fn join_group(&mut self, place: u32, route: u32, labels: Labels) {
+        let known = self.by_labels.get(&(route, labels.clone())).copied();
+        let id = known.unwrap_or_else(|| self.open_group(route, labels));
+        let Some(held) = self.alerts.get_mut(place) else {
+            return;
+        };
+        if !held.groups.contains(&id) {
+            held.groups.push(id);
+        }
+        let begins = held.alert.starts_at;
+        let incident = self
+            .incidents
+            .open(&self.routes.incident_labels(&held.alert.labels));
+        let wait = self.routes.get(route).wait;
+        let Some(group) = &mut self.groups[id as usize] else {
+            return;
+        };
+        let joined = group.alerts.insert(place);
+        group.empty_since = None;
+        if joined && known.is_some() {
+            self.ledger.grouped += 1;
+        }
+        let is_over = group
+            .incident
+            .and_then(|id| self.incidents.get(id))
+            .is_none_or(|incident| incident.resolved_at.is_some());
+        if is_over && incident.is_some() {
+            group.incident = incident;
+        }
+        // An alert that has waited long enough elsewhere does not wait again.
+        if !group.flushed && begins.saturating_add(wait) < self.clock {
+            group.next = self.clock;
+            self.reschedule(id, self.clock);
+        }
+    }
+
+    fn open_group(&mut self, route: u32, labels: Labels) -> u32 {
+        let key = self.routes.group_key(route, &labels);
+        let receiver = self.routes.receiver_name(route).to_owned();
+        let mut logs = self
+            .remembered
+            .remove(&(receiver, key.clone()))
+            .unwrap_or_default();
+        logs.resize_with(self.routes.integrations(route).len(), Default::default);
+        let next = self.clock.saturating_add(self.routes.get(route).wait);
+        let group = Group {
+            route,
+            labels: labels.clone(),
+            key,
+            alerts: BTreeSet::new(),
+            next,
+            scheduled: next,
+            flushed: false,
+            incident: logs.iter().find_map(|log| log.incident),
+            logs,
+            empty_since: None,
+        };
+        let id = if let Some(id) = self.free_groups.pop() {
+            self.groups[id as usize] = Some(group);
+            id
+        } else {
+            self.groups.push(Some(group));
+            (self.groups.len() - 1) as u32
+        };
+        self.by_labels.insert((route, labels), id);
+        self.schedule.insert((next, id));
+        self.ledger.groups += 1;
+        id
+    }
+
+    /// Moves the group's place in the schedule.
+    fn reschedule(&mut self, id: u32, at: Timestamp) {
+        if let Some(group) = &mut self.groups[id as usize] {
+            self.schedule.remove(&(group.scheduled, id));
+            group.scheduled = at;
+            self.schedule.insert((at, id));
+        }
+    }
+
+    /// Time does not go back.
+    fn pass(&mut self, now: Timestamp) {
+        self.clock = self.clock.max(now);
+    }
+
+    /// Sets what is believed to have caused an incident; `false` when it is not known.
+    pub fn set_causes(&mut self, id: IncidentId, causes: Vec<Cause>) -> bool {
+        self.incidents.set_causes(id, causes)
+    }
+
+    /// An incident, as long as it is remembered.
+    pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
+        self.incidents.get(id)
+    }
+
+    /// All incidents that are remembered, the oldest first.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.iter()
+    }
+
+    /// What came in, what went out, and what lies between.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The receivers that would be told about an alert with these labels, in order of routes.
+    pub fn receivers_for(&self, labels: &Labels) -> Vec<&str> {
+        let routes = self.routes.find(labels).into_iter();
+        routes
+            .map(|route| self.routes.receiver_name(route))
+            .collect()
+    }
+
+    /// Alerts that are held.
+    pub fn alert_count(&self) -> usize {
+        self.alerts.len()
+    }
+
+    /// When [`tick`](Self::tick) next has something to do, if nothing comes in until then. An
+    /// incident may end earlier.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let look = self.schedule.first().map(|(at, _)| *at);
+        let retry = self.retries.first().map(|(at, _)| *at);
+        [look, retry].into_iter().flatten().min()
+    }
+
+    /// How long ends are not believed.
+    fn hold(&self) -> Duration {
+        self.config.resolve_after
+    }
+}

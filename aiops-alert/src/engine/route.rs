@@ -1,0 +1,210 @@
+//! The routing tree: who is told about an alert, and with which others.
+
+use std::time::Duration;
+
+use aiops_core::{Labels, ParamError, Selector};
+
+use super::config::{
+    ALL_LABELS, ConfigError, EngineConfig, IntegrationConfig, ReceiverConfig, RouteConfig,
+};
+
+/// Deepest nesting of routes.
+const MAX_DEPTH: usize = 64;
+
+/// A node of the tree with everything inherited.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) receiver: u32,
+    selector: Selector,
+    continues: bool,
+    group_by: GroupBy,
+    pub(super) wait: Duration,
+    pub(super) interval: Duration,
+    pub(super) repeat: Duration,
+    /// The matchers from the root on, as Alertmanager writes them.
+    pub(super) key: String,
+    children: Vec<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum GroupBy {
+    All,
+    Labels(Vec<String>),
+}
+
+impl GroupBy {
+    fn new(names: &[String]) -> Self {
+        if names.iter().any(|name| name == ALL_LABELS) {
+            Self::All
+        } else {
+            Self::Labels(names.to_vec())
+        }
+    }
+
+    fn labels(&self, labels: &Labels) -> Labels {
+        match self {
+            Self::All => labels.clone(),
+            Self::Labels(names) => labels.only(names),
+        }
+    }
+}
+
+/// The tree; the root comes first.
+#[derive(Clone, Debug)]
+pub(super) struct Routes {
+    nodes: Vec<Route>,
+    pub(super) receivers: Vec<ReceiverConfig>,
+}
+
+impl Routes {
+    pub(super) fn new(config: &EngineConfig) -> Result<Self, ConfigError> {
+        let mut routes = Self {
+            nodes: Vec::new(),
+            receivers: config.receivers.clone(),
+        };
+        let named = !config.receivers.is_empty();
+        let root = Route {
+            receiver: routes.receiver(&config.receiver, "{}", named)?,
+            selector: Selector::all(),
+            continues: false,
+            group_by: GroupBy::new(&config.group_by),
+            wait: config.group_wait,
+            interval: config.group_interval,
+            repeat: config.repeat_interval,
+            key: "{}".to_owned(),
+            children: Vec::new(),
+        };
+        routes.nodes.push(root);
+        for child in &config.routes {
+            routes.add(0, child, named, 1)?;
+        }
+        Ok(routes)
+    }
+
+    fn add(
+        &mut self,
+        parent: u32,
+        config: &RouteConfig,
+        named: bool,
+        depth: usize,
+    ) -> Result<(), ConfigError> {
+        if depth > MAX_DEPTH {
+            return Err(ConfigError::TooDeep { limit: MAX_DEPTH });
+        }
+        let above = &self.nodes[parent as usize];
+        let key = format!("{}/{}", above.key, matchers(&config.matchers));
+        let interval = config.group_interval.unwrap_or(above.interval);
+        if interval < Duration::from_millis(1) {
+            return Err(ParamError::new("group_interval", "at least 1 ms", "less").into());
+        }
+        let mut route = Route {
+            receiver: above.receiver,
+            selector: config.matchers.clone(),
+            continues: config.continues,
+            group_by: match &config.group_by {
+                Some(names) => GroupBy::new(names),
+                None => above.group_by.clone(),
+            },
+            wait: config.group_wait.unwrap_or(above.wait),
+            interval,
+            repeat: config.repeat_interval.unwrap_or(above.repeat),
+            key,
+            children: Vec::new(),
+        };
+        if let Some(name) = &config.receiver {
+            route.receiver = self.receiver(name, &route.key, named)?;
+        }
+        let number = self.nodes.len() as u32;
+        self.nodes.push(route);
+        self.nodes[parent as usize].children.push(number);
+        for child in &config.routes {
+            self.add(number, child, named, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// The receiver of this name; made where none are configured.
+    fn receiver(&mut self, name: &str, route: &str, named: bool) -> Result<u32, ConfigError> {
+        let known = self.receivers.iter().position(|one| one.name == name);
+        match known {
+            Some(place) => Ok(place as u32),
+            None if named => Err(ConfigError::UnknownReceiver {
+                route: route.to_owned(),
+                receiver: name.to_owned(),
+            }),
+            None => {
+                let receiver = ReceiverConfig::new(name, IntegrationConfig::default());
+                self.receivers.push(receiver);
+                Ok(self.receivers.len() as u32 - 1)
+            }
+        }
+    }
+
+    pub(super) fn get(&self, number: u32) -> &Route {
+        &self.nodes[number as usize]
+    }
+
+    pub(super) fn integrations(&self, route: u32) -> &[IntegrationConfig] {
+        let receiver = self.get(route).receiver;
+        &self.receivers[receiver as usize].integrations
+    }
+
+    pub(super) fn receiver_name(&self, route: u32) -> &str {
+        &self.receivers[self.get(route).receiver as usize].name
+    }
+
+    /// The routes that take an alert, depth first.
+    pub(super) fn find(&self, labels: &Labels) -> Vec<u32> {
+        let mut found = Vec::new();
+        self.descend(0, labels, &mut found);
+        found
+    }
+
+    fn descend(&self, number: u32, labels: &Labels, found: &mut Vec<u32>) -> bool {
+        let route = self.get(number);
+        if !route.selector.matches(labels) {
+            return false;
+        }
+        let before = found.len();
+        for &child in &route.children {
+            if self.descend(child, labels, found) && !self.get(child).continues {
+                break;
+            }
+        }
+        if found.len() == before {
+            found.push(number);
+        }
+        true
+    }
+
+    /// What the alerts of a group have in common.
+    pub(super) fn group_labels(&self, route: u32, labels: &Labels) -> Labels {
+        self.get(route).group_by.labels(labels)
+    }
+
+    /// What the alerts of an incident have in common.
+    pub(super) fn incident_labels(&self, labels: &Labels) -> Labels {
+        self.nodes[0].group_by.labels(labels)
+    }
+
+    /// The key of a group, as Alertmanager writes it.
+    pub(super) fn group_key(&self, route: u32, group: &Labels) -> String {
+        let labels: Vec<String> = group
+            .iter()
+            .map(|(name, value)| format!("{name}={value:?}"))
+            .collect();
+        format!("{}:{{{}}}", self.get(route).key, labels.join(", "))
+    }
+}
+
+/// As Alertmanager writes them: in order of names, without spaces.
+fn matchers(selector: &Selector) -> String {
+    let mut texts: Vec<(&str, String)> = selector
+        .matchers()
+        .iter()
+        .map(|matcher| (matcher.name(), matcher.to_string()))
+        .collect();
+    texts.sort();
+    let texts: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
+    format!("{{{}}}", texts.join(","))
+}

@@ -1,0 +1,181 @@
+//! What an engine knows, apart from its configuration: for restarts and other configurations.
+
+use std::collections::HashMap;
+
+use aiops_core::{Alert, Incident, IncidentId, Timestamp};
+
+use super::AlertEngine;
+use super::alerts::Held;
+use super::ledger::Ledger;
+use super::log::Log;
+
+/// Everything that has to survive a restart.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub(super) struct State {
+    pub(super) clock: Timestamp,
+    pub(super) alerts: Vec<AlertState>,
+    pub(super) groups: Vec<GroupState>,
+    pub(super) incidents: Vec<Incident>,
+    pub(super) last_incident: u64,
+    pub(super) ledger: Ledger,
+    pub(super) next_clean_up: Timestamp,
+}
+
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub(super) struct AlertState {
+    pub(super) alert: Alert,
+    pub(super) guessed: bool,
+}
+
+/// A group, or what is remembered of one.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub(super) struct GroupState {
+    pub(super) receiver: String,
+    pub(super) key: String,
+    pub(super) logs: Vec<Log>,
+    /// `None`: it is only remembered.
+    pub(super) live: Option<LiveGroup>,
+}
+
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub(super) struct LiveGroup {
+    pub(super) next: Timestamp,
+    pub(super) flushed: bool,
+    pub(super) incident: Option<IncidentId>,
+    pub(super) empty_since: Option<Timestamp>,
+}
+
+impl AlertEngine {
+    /// Goes on where `earlier` stands: for a restart with another configuration. Alerts are routed
+    /// anew; what a receiver was told counts where receiver, route and group are the same.
+    pub fn adopt(&mut self, earlier: &Self) {
+        self.apply(earlier.state());
+    }
+
+    pub(super) fn state(&self) -> State {
+        let keep = self.config.store_alerts;
+        let held = self.alerts.sorted().into_iter().filter(|_| keep);
+        let alerts = held.map(|held| AlertState {
+            alert: held.alert.clone(),
+            guessed: held.guessed,
+        });
+        let live = self.groups.iter().flatten().map(|group| GroupState {
+            receiver: self.routes.receiver_name(group.route).to_owned(),
+            key: group.key.clone(),
+            logs: group.logs.clone(),
+            live: keep.then_some(LiveGroup {
+                next: group.next,
+                flushed: group.flushed,
+                incident: group.incident,
+                empty_since: group.empty_since,
+            }),
+        });
+        let remembered = self
+            .remembered
+            .iter()
+            .map(|((receiver, key), logs)| GroupState {
+                receiver: receiver.clone(),
+                key: key.clone(),
+                logs: logs.clone(),
+                live: None,
+            });
+        let mut groups: Vec<GroupState> = live.chain(remembered).collect();
+        groups.sort_by(|a, b| (&a.receiver, &a.key).cmp(&(&b.receiver, &b.key)));
+        State {
+            clock: self.clock,
+            alerts: alerts.collect(),
+            groups,
+            incidents: self.incidents.iter().cloned().collect(),
+            last_incident: self.incidents.last_id,
+            ledger: self.ledger.clone(),
+            next_clean_up: self.next_clean_up,
+        }
+    }
+
+    pub(super) fn apply(&mut self, state: State) {
+        self.clock = self.clock.max(state.clock);
+        self.next_clean_up = state.next_clean_up;
+        for incident in state.incidents {
+            self.incidents.put(incident);
+        }
+        self.incidents.last_id = self.incidents.last_id.max(state.last_incident);
+        let mut live = HashMap::new();
+        for group in state.groups {
+            let key = (group.receiver, group.key);
+            self.remembered.insert(key.clone(), group.logs);
+            if let Some(group) = group.live {
+                live.insert(key, group);
+            }
+        }
+        for stored in state.alerts {
+            self.restore_alert(stored);
+        }
+        for id in 0..self.groups.len() as u32 {
+            self.restore_group(id, &live);
+        }
+        let believed = |_: &(String, String), logs: &mut Vec<Log>| {
+            for log in logs.iter_mut() {
+                log.intent = None; // its group is no more
+            }
+            logs.iter().any(|log| !log.firing.is_empty())
+        };
+        self.remembered.retain(believed);
+        self.ledger = state.ledger;
+    }
+
+    fn restore_alert(&mut self, stored: AlertState) {
+        if self.alerts.find(&stored.alert.labels).is_some() {
+            return;
+        }
+        let timeout = self.config.resolve_timeout;
+        let mut held = Held::new(Timestamp::MAX, stored.alert, timeout);
+        held.guessed = stored.guessed;
+        let place = self.alerts.insert(held);
+        self.route(place);
+    }
+
+    fn restore_group(&mut self, id: u32, live: &HashMap<(String, String), LiveGroup>) {
+        let Some(group) = &self.groups[id as usize] else {
+            return;
+        };
+        let receiver = self.routes.receiver_name(group.route).to_owned();
+        let stored = live.get(&(receiver, group.key.clone())).cloned();
+        let clock = self.clock;
+        let Some(group) = &mut self.groups[id as usize] else {
+            return;
+        };
+        for (integration, log) in group.logs.iter_mut().enumerate() {
+            let Some(intent) = &mut log.intent else {
+                continue;
+            };
+            // Whether it arrived is not known: once more, with the same key.
+            let at = intent.retry_at.unwrap_or(clock);
+            intent.retry_at = Some(at);
+            self.intents.insert(intent.key.clone(), (id, integration));
+            self.retries.insert((at, intent.key.clone()));
+        }
+        let Some(stored) = stored else {
+            return;
+        };
+        group.next = stored.next;
+        group.flushed = stored.flushed;
+        group.incident = stored.incident.or(group.incident);
+        group.empty_since = stored.empty_since;
+        self.reschedule(id, stored.next);
+    }
+
+    /// Forgets what was told long ago about groups that never came back.
+    pub(super) fn prune_remembered(&mut self) {
+        let oldest = self.clock.saturating_sub(super::look::LOG_LIFE);
+        self.remembered
+            .retain(|_, logs| logs.iter().any(|log| log.sent_at >= Some(oldest)));
+    }
+}
