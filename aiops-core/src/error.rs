@@ -109,6 +109,15 @@ pub enum ScoreError {
     Data(#[from] DataError),
 }
 
+/// For algorithms that score the training data while they fit.
+impl From<ScoreError> for FitError {
+    fn from(error: ScoreError) -> Self {
+        match error {
+            ScoreError::Data(error) => Self::Data(error),
+        }
+    }
+}
+
 /// Forecasting failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]

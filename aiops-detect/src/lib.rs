@@ -50,6 +50,8 @@
 //! | [`ecod`] | 30 ns a value | 32 B a distinct value | values in the tails of their columns; no parameters | odd combinations, odd values in the middle |
 //! | [`hbos`] | 5 ns a value | 16 B a bin | rare values, also between others | odd combinations |
 //! | [`isolation_forest`] | 0.5 us | 9 KB a tree | rows that are odd in any few columns | rows odd only among their neighbours |
+//! | [`knn`] | 5 us up to 15 columns | 8 B a remembered value | rows far from all others, odd combinations | dense clumps of anomalies |
+//! | [`lof`] | 15 us up to 15 columns | 8 B a remembered value | rows less dense than their neighbours | equal rows, large groups of anomalies |
 //!
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
 //! into verdicts.
@@ -75,8 +77,11 @@ pub mod ecod;
 pub mod ewma;
 pub mod hbos;
 pub mod isolation_forest;
+pub mod knn;
+pub mod lof;
 pub mod metrics;
 pub mod monitor;
+mod neighbors;
 mod ordered_window;
 pub mod page_hinkley;
 pub mod robust_z;
@@ -84,6 +89,7 @@ pub mod rolling_mad;
 pub mod rolling_quantile;
 mod rows;
 mod running;
+pub mod scaling;
 mod spread;
 mod tails;
 pub mod threshold;

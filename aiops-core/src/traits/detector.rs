@@ -298,6 +298,18 @@ pub trait MultivariateDetector: Send + Sync {
     ///
     /// [`FitError::Data`] when there are too few rows or no column.
     fn fit(&self, train: ArrayView2<'_, f64>) -> Result<Self::Model, FitError>;
+
+    /// One score for each training row: which rows of one table are odd among the others?
+    ///
+    /// Like fitting and scoring the same rows, but for detectors that look at neighbours, where a
+    /// row does not count as its own neighbour.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    fn fit_score(&self, train: ArrayView2<'_, f64>) -> Result<Vec<f64>, FitError> {
+        Ok(self.fit(train)?.score(train)?)
+    }
 }
 
 /// A fitted detector over rows of numbers. A larger score is more anomalous.
@@ -352,6 +364,13 @@ pub trait DynMultivariateDetector: Send + Sync {
         &self,
         train: ArrayView2<'_, f64>,
     ) -> Result<Box<dyn FittedMultivariateDetector>, FitError>;
+
+    /// As [`MultivariateDetector::fit_score`].
+    ///
+    /// # Errors
+    ///
+    /// As [`MultivariateDetector::fit`].
+    fn fit_score_boxed(&self, train: ArrayView2<'_, f64>) -> Result<Vec<f64>, FitError>;
 }
 
 impl<D: MultivariateDetector> DynMultivariateDetector for D {
@@ -360,5 +379,9 @@ impl<D: MultivariateDetector> DynMultivariateDetector for D {
         train: ArrayView2<'_, f64>,
     ) -> Result<Box<dyn FittedMultivariateDetector>, FitError> {
         Ok(Box::new(self.fit(train)?))
+    }
+
+    fn fit_score_boxed(&self, train: ArrayView2<'_, f64>) -> Result<Vec<f64>, FitError> {
+        self.fit_score(train)
     }
 }

@@ -1,6 +1,6 @@
 use aiops_core::ndarray::{Array2, array};
 use aiops_core::{FittedMultivariateDetector, MultivariateDetector};
-use aiops_detect::hbos::{FittedHbos, Hbos, HbosConfig};
+use aiops_detect::hbos::{Hbos, HbosConfig};
 
 use crate::multivariate;
 use crate::reference::{self, close, expected};
@@ -113,6 +113,7 @@ fn parameters_are_checked_on_both_sides() {
 #[test]
 fn stored_models_score_alike_and_impossible_ones_are_refused() {
     use aiops_core::stored::{load, save};
+    use aiops_detect::hbos::FittedHbos;
 
     let fitted = hbos(None).fit(reference::train().view()).unwrap();
     assert_eq!(crate::support::released("hbos-1.json", &fitted), fitted);

@@ -7,6 +7,7 @@ mod metrics;
 mod monitor;
 mod multivariate;
 mod nab;
+mod neighbors;
 mod online;
 mod reference;
 mod robust_z;

@@ -74,13 +74,21 @@ pub(crate) fn check<D: MultivariateDetector>(name: &str, detector: &D) {
 
 /// First scores and their sum on the public tables for which the shared reference has some.
 pub(crate) fn check_public_tables(method: &str, scores: impl Fn(&Array2<f64>) -> Vec<f64>) {
+    check_some_public_tables(method, &["glass", "Ionosphere", "breastw"], scores);
+}
+
+pub(crate) fn check_some_public_tables(
+    method: &str,
+    sets: &[&str],
+    scores: impl Fn(&Array2<f64>) -> Vec<f64>,
+) {
     let (Some(data), Some(peers)) = (shared_data("data/detect/adbench"), shared_data("peers"))
     else {
         return;
     };
     let text = std::fs::read_to_string(peers.join("detect_reference.json")).unwrap();
     let all: serde_json::Value = serde_json::from_str(&text).unwrap();
-    for set in ["glass", "Ionosphere", "breastw"] {
+    for &set in sets {
         let reference = &all["golden"][set][method];
         let (mut rows, _) = table(Path::new(&data).join(format!("{set}.csv.gz")).as_path());
         if reference["scaled"].as_bool().unwrap() {

@@ -6,6 +6,8 @@ use aiops_detect::copod::Copod;
 use aiops_detect::ecod::Ecod;
 use aiops_detect::hbos::{Hbos, HbosConfig};
 use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
+use aiops_detect::knn::{Knn, KnnConfig};
+use aiops_detect::lof::{Lof, LofConfig};
 
 use crate::Fallible;
 use crate::args::Args;
@@ -40,6 +42,12 @@ fn all() -> Vec<Model> {
             let mut config = IsolationForestConfig::default();
             config.seed = seed;
             Ok(Box::new(IsolationForest::try_from(config)?))
+        }),
+        fixed("knn", |_| {
+            Ok(Box::new(Knn::try_from(KnnConfig::default())?))
+        }),
+        fixed("lof", |_| {
+            Ok(Box::new(Lof::try_from(LofConfig::default())?))
         }),
         fixed("ecod", |_| Ok(Box::new(Ecod::default()))),
         fixed("copod", |_| Ok(Box::new(Copod::default()))),
@@ -77,6 +85,11 @@ impl Model {
         train: &Array2<f64>,
     ) -> Fallible<Box<dyn FittedMultivariateDetector>> {
         Ok((self.make)(seed)?.fit_boxed(train.view())?)
+    }
+
+    /// Scores of the rows among each other.
+    pub(super) fn fit_score(&self, seed: Seed, rows: &Array2<f64>) -> Fallible<Vec<f64>> {
+        Ok((self.make)(seed)?.fit_score_boxed(rows.view())?)
     }
 
     /// The seeds to average over.

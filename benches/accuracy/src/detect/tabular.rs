@@ -73,7 +73,7 @@ fn measure(
     };
     for seed in seeds {
         let started = Instant::now();
-        let scores = model.fit(seed, rows)?.score(rows.view())?;
+        let scores = model.fit_score(seed, rows)?;
         sum.seconds += share * started.elapsed().as_secs_f64();
         sum.auroc += share * auroc(labels, &scores)?;
         sum.ap += share * average_precision(labels, &scores)?;
