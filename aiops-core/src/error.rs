@@ -195,6 +195,46 @@ pub enum StorageError {
     },
 }
 
+/// A place in a file that is not what was written. What is around it can still be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// Position of the first damaged byte.
+    pub offset: u64,
+    /// What is wrong, and what is lost.
+    pub what: String,
+}
+
+impl Damage {
+    /// At byte `offset` of `path`, `what` is wrong.
+    pub fn new(path: impl Into<PathBuf>, offset: u64, what: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            offset,
+            what: what.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.display();
+        write!(f, "{path} at byte {}: {}", self.offset, self.what)
+    }
+}
+
+impl From<Damage> for StorageError {
+    fn from(damage: Damage) -> Self {
+        Self::Corrupt {
+            path: damage.path,
+            offset: damage.offset,
+            what: damage.what,
+        }
+    }
+}
+
 impl StorageError {
     /// An [`Io`](Self::Io) error; meant for `map_err`.
     pub fn io(

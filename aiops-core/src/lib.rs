@@ -42,7 +42,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
+#[cfg(feature = "durable")]
+mod files;
 pub mod ingest;
+#[cfg(feature = "durable")]
+mod journal;
 pub mod model;
 pub mod numerics;
 pub mod prepare;

@@ -1,8 +1,25 @@
 //! Where records wait until they are processed.
 
+#[cfg(feature = "durable")]
+mod disk;
+mod memory;
+#[cfg(feature = "durable")]
+mod released;
+
+#[cfg(feature = "durable")]
+pub use disk::{DiskQueue, DiskQueueConfig, Recovery};
+pub use memory::{MemoryQueue, MemoryQueueConfig};
+
 use std::ops::{ControlFlow, Range};
 
 use crate::{StorageError, Timestamp};
+
+/// What [`StorageError::Full`] names.
+const FULL: &str = "the queue, in bytes,";
+#[cfg(feature = "durable")]
+const RECORD: &str = "a record of the queue, in bytes,";
+#[cfg(feature = "durable")]
+const UNSYNCED: &str = "what waits for a sync, in bytes,";
 
 /// Is shown one record after another: offset, time of receipt, bytes. `Break` stops the reading.
 pub type RecordVisitor<'a> = dyn FnMut(u64, Timestamp, &[u8]) -> ControlFlow<()> + 'a;
@@ -19,7 +36,8 @@ pub struct QueueStats {
 }
 
 /// A log of records with consecutive offsets. Appending never waits; what was appended survives a
-/// crash once [`sync`](Self::sync) has returned, so one call can answer for many writers.
+/// crash, and can be read, once [`sync`](Self::sync) has returned, so one call can answer for many
+/// writers.
 pub trait Queue: Send + Sync {
     /// Adds a record received at `at`; answers its offset.
     ///

@@ -1,9 +1,43 @@
 //! Where samples are kept.
 
+#[cfg(feature = "durable")]
+mod block;
+#[cfg_attr(
+    not(feature = "durable"),
+    allow(dead_code, reason = "the durable store uses the rest")
+)]
+mod catalog;
+#[cfg(feature = "durable")]
+mod disk;
+mod gorilla;
+mod index;
+#[cfg(feature = "durable")]
+mod label_bytes;
+#[cfg(feature = "durable")]
+mod log;
+mod memory;
+#[cfg_attr(
+    not(feature = "durable"),
+    allow(dead_code, reason = "the durable store uses the rest")
+)]
+mod series;
+#[cfg_attr(
+    not(feature = "durable"),
+    allow(dead_code, reason = "the durable store uses the rest")
+)]
+mod varint;
+
+#[cfg(feature = "durable")]
+pub use disk::{DiskStore, DiskStoreConfig, Recovery};
+pub use memory::{MemoryStore, MemoryStoreConfig};
+
 use std::ops::ControlFlow;
 
 use crate::ingest::Batch;
 use crate::{Labels, Selector, StorageError, TimeRange, Timestamp};
+
+/// What [`StorageError::Full`] names.
+const FULL: &str = "the store's memory, in bytes of samples,";
 
 /// Is shown one series after another: labels, times, values. `Break` stops the reading.
 pub type SeriesVisitor<'a> = dyn FnMut(&Labels, &[Timestamp], &[f64]) -> ControlFlow<()> + 'a;

@@ -1,4 +1,8 @@
 //! Tests.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[cfg(feature = "durable")]
+mod crash;
 mod ingest;
+mod queue;
+mod store;

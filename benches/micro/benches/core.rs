@@ -12,6 +12,9 @@ use aiops_core::ingest::{Batch, LabelInterner, Limits, prometheus_text, remote_w
 use aiops_core::{Labels, Timestamp};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
+#[path = "core/storage.rs"]
+mod storage;
+
 const SERIES: usize = 10_000;
 
 /// One sample of each of ten thousand series, as one scrape interval of some hundred machines.
@@ -96,5 +99,5 @@ fn ingest(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest);
+criterion_group!(benches, ingest, storage::queue, storage::store);
 criterion_main!(benches);

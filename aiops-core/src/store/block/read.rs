@@ -1,0 +1,356 @@
+//! Reading a block.
+
+use std::path::{Path, PathBuf};
+
+use super::{ChunkInfo, ENTRY_BYTES, FOOTER_BYTES, Footer, GORILLA, Place, Unreadable, file_name};
+use crate::files::{FileHandle, Files};
+use crate::journal::u64_at;
+use crate::store::gorilla;
+use crate::store::label_bytes;
+use crate::store::series::Columns;
+use crate::store::varint::Reader;
+use crate::{Damage, Labels, StorageError, TimeRange, Timestamp};
+
+/// Entries of the directory that are read at one time.
+const PAGE_ENTRIES: usize = 64;
+
+/// A block that is open.
+#[derive(Debug)]
+pub(in crate::store) struct Block {
+    pub(in crate::store) path: PathBuf,
+    file: Box<dyn FileHandle>,
+    size: u64,
+    footer: Footer,
+    replaces: Vec<u64>,
+    /// Fingerprint of the first entry of each page of the directory.
+    pages: Vec<u64>,
+}
+
+/// A series in a block.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct SeriesInfo {
+    pub(in crate::store) labels: Labels,
+    pub(in crate::store) samples: u64,
+    pub(in crate::store) newest: i64,
+}
+
+/// The samples of a series in a block, as they are in the file.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Run {
+    pub(in crate::store) bytes: Vec<u8>,
+    pub(in crate::store) samples: u32,
+    /// Times of the first and the last sample.
+    pub(in crate::store) min: i64,
+    pub(in crate::store) max: i64,
+}
+
+/// A block, or why it cannot be used.
+#[derive(Debug)]
+pub(in crate::store) enum Opened {
+    /// With its series in order of labels.
+    Whole(Block, Vec<SeriesInfo>),
+    /// What describes its contents is not what was written.
+    Damaged(Damage),
+}
+
+/// What is read, and what is wrong with it: two errors that are told apart.
+type Checked<T> = Result<Result<T, Damage>, StorageError>;
+
+impl Block {
+    /// Opens a block, and checks everything but the samples.
+    pub(in crate::store) fn open(
+        files: &dyn Files,
+        folder: &Path,
+        id: u64,
+    ) -> Result<Opened, StorageError> {
+        let path = folder.join(file_name(id));
+        let file = files.open(&path).map_err(StorageError::io("open", &path))?;
+        let size = file.size().map_err(StorageError::io("read", &path))?;
+        let mut block = Self {
+            path,
+            file,
+            size,
+            footer: Footer::default(),
+            replaces: Vec::new(),
+            pages: Vec::new(),
+        };
+        Ok(match block.load(id)? {
+            Ok(series) => Opened::Whole(block, series),
+            Err(damage) => Opened::Damaged(damage),
+        })
+    }
+
+    fn load(&mut self, id: u64) -> Checked<Vec<SeriesInfo>> {
+        let Some(footer_at) = self.size.checked_sub(FOOTER_BYTES as u64) else {
+            let what = format!("only {} bytes long", self.size);
+            return Ok(Err(Damage::new(&self.path, 0, what)));
+        };
+        let footer = match Footer::parse(&self.bytes(footer_at, FOOTER_BYTES)?) {
+            Ok(footer) => footer,
+            Err(Unreadable::Damaged(what)) => {
+                return Ok(Err(Damage::new(&self.path, footer_at, what)));
+            }
+            Err(Unreadable::Newer(format)) => {
+                let what = format!("format {format} is not one that this release reads");
+                return Err(Damage::new(&self.path, footer_at + 88, what).into());
+            }
+        };
+        self.footer = footer;
+        if let Some(damage) = self.wrong_places(footer_at, id) {
+            return Ok(Err(damage));
+        }
+        let replaces_at = footer_at - 8 * u64::from(footer.replaces);
+        let replaces = match self.section(
+            replaces_at,
+            8 * u64::from(footer.replaces),
+            footer.replaces_crc,
+        )? {
+            Ok(replaces) => replaces,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        self.replaces = replaces.chunks_exact(8).map(|id| u64_at(id, 0)).collect();
+        let directory = match self.section(
+            footer.directory_at,
+            self.directory_len(),
+            footer.directory_crc,
+        )? {
+            Ok(directory) => directory,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        let pages = directory.chunks(PAGE_ENTRIES * ENTRY_BYTES);
+        self.pages = pages.map(|page| u64_at(page, 0)).collect();
+        self.series()
+    }
+
+    fn directory_len(&self) -> u64 {
+        u64::from(self.footer.series) * ENTRY_BYTES as u64
+    }
+
+    /// Damage when the sections are not one behind the other.
+    fn wrong_places(&self, footer_at: u64, id: u64) -> Option<Damage> {
+        let footer = &self.footer;
+        let series_end = footer.series_at.checked_add(footer.series_len);
+        let directory_end = footer.directory_at.checked_add(self.directory_len());
+        let replaces_end =
+            directory_end.and_then(|end| end.checked_add(8 * u64::from(footer.replaces)));
+        let fits = series_end == Some(footer.directory_at)
+            && replaces_end == Some(footer_at)
+            && footer.id == id;
+        let what = "the end belongs to another file";
+        (!fits).then(|| Damage::new(&self.path, footer_at, what))
+    }
+
+    /// All series, in order of labels.
+    pub(in crate::store) fn series(&self) -> Checked<Vec<SeriesInfo>> {
+        let Footer {
+            series_at,
+            series_len,
+            series_crc,
+            ..
+        } = self.footer;
+        let section = match self.section(series_at, series_len, series_crc)? {
+            Ok(section) => section,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        let what = "the list of series cannot be read";
+        Ok(parse_series(&section, self.footer.series)
+            .ok_or_else(|| Damage::new(&self.path, series_at, what)))
+    }
+
+    fn bytes(&self, at: u64, len: usize) -> Result<Vec<u8>, StorageError> {
+        let mut bytes = vec![0; len];
+        let read = self
+            .file
+            .read_at(&mut bytes, at)
+            .map_err(StorageError::io("read", &self.path))?;
+        if read < len {
+            let what = format!("the file ends {} bytes early", len - read);
+            return Err(Damage::new(&self.path, at + read as u64, what).into());
+        }
+        Ok(bytes)
+    }
+
+    /// Bytes that lie within the file.
+    fn section(&self, at: u64, len: u64, crc: u32) -> Checked<Vec<u8>> {
+        let bytes = self.bytes(at, len as usize)?;
+        if crc32c::crc32c(&bytes) == crc {
+            return Ok(Ok(bytes));
+        }
+        let what = format!("{len} bytes are not what was written");
+        Ok(Err(Damage::new(&self.path, at, what)))
+    }
+
+    pub(in crate::store) fn id(&self) -> u64 {
+        self.footer.id
+    }
+
+    pub(in crate::store) fn covers(&self) -> u64 {
+        self.footer.covers
+    }
+
+    pub(in crate::store) fn replaces(&self) -> &[u64] {
+        &self.replaces
+    }
+
+    pub(in crate::store) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(in crate::store) fn min(&self) -> i64 {
+        self.footer.min
+    }
+
+    pub(in crate::store) fn max(&self) -> i64 {
+        self.footer.max
+    }
+
+    /// Memory in use besides the structure itself.
+    pub(in crate::store) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.pages.capacity() * size_of::<u64>()
+    }
+
+    /// Whether there may be samples in `range`.
+    pub(in crate::store) fn overlaps(&self, range: TimeRange) -> bool {
+        self.footer.min < range.end.as_nanos() && self.footer.max >= range.start.as_nanos()
+    }
+
+    /// Where the samples of a series are.
+    fn find(&self, labels: &Labels) -> Result<Option<Place>, StorageError> {
+        let fingerprint = labels.fingerprint().0;
+        let after = self.pages.partition_point(|first| *first < fingerprint);
+        let mut check = None;
+        // Equal fingerprints may begin on the page before the first that starts with it.
+        for page in after.saturating_sub(1)..self.pages.len() {
+            if self.pages[page] > fingerprint {
+                break;
+            }
+            let skipped = page * PAGE_ENTRIES;
+            let entries = (self.footer.series as usize - skipped).min(PAGE_ENTRIES);
+            let at = self.footer.directory_at + (skipped * ENTRY_BYTES) as u64;
+            let bytes = self.bytes(at, entries * ENTRY_BYTES)?;
+            let places = bytes.chunks_exact(ENTRY_BYTES).map(Place::parse);
+            for place in places.filter(|place| place.fingerprint == fingerprint) {
+                if *check.get_or_insert_with(|| check_of(labels)) == place.check {
+                    return Ok(Some(place));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The run of a series as it is in the file.
+    pub(in crate::store) fn run(&self, labels: &Labels) -> Result<Option<Run>, StorageError> {
+        let Some(place) = self.find(labels)? else {
+            return Ok(None);
+        };
+        Ok(Some(Run {
+            bytes: self.checked_run(&place, labels)?,
+            samples: place.samples,
+            min: place.min,
+            max: place.max,
+        }))
+    }
+
+    fn checked_run(&self, place: &Place, labels: &Labels) -> Result<Vec<u8>, StorageError> {
+        let damage = |what| Damage::new(&self.path, place.at, format!("{what} of {labels}"));
+        let inside = place
+            .at
+            .checked_add(place.len.into())
+            .is_some_and(|end| end <= self.footer.series_at);
+        if !inside {
+            return Err(damage("wrong place of the samples").into());
+        }
+        match self.section(place.at, place.len.into(), place.crc)? {
+            Ok(run) => Ok(run),
+            Err(_) => Err(damage("lost are the samples").into()),
+        }
+    }
+
+    /// Appends the samples of a series in `range`, in order of time.
+    pub(in crate::store) fn read(
+        &self,
+        labels: &Labels,
+        range: TimeRange,
+        columns: &mut Columns,
+    ) -> Result<(), StorageError> {
+        let wanted =
+            |place: &Place| place.min < range.end.as_nanos() && place.max >= range.start.as_nanos();
+        let Some(place) = self.find(labels)?.filter(wanted) else {
+            return Ok(());
+        };
+        let run = self.checked_run(&place, labels)?;
+        let from = columns.len();
+        if decode_run(&run, range, columns).is_none() {
+            columns.times.truncate(from);
+            columns.values.truncate(from);
+            let what = format!("samples of {labels} cannot be decoded");
+            return Err(Damage::new(&self.path, place.at, what).into());
+        }
+        columns.trim(from, range);
+        Ok(())
+    }
+
+    /// Whether a series has a sample at this instant. `scratch` is overwritten.
+    pub(in crate::store) fn contains(
+        &self,
+        labels: &Labels,
+        time: i64,
+        scratch: &mut Columns,
+    ) -> Result<bool, StorageError> {
+        if time < self.footer.min || time > self.footer.max {
+            return Ok(false);
+        }
+        scratch.clear();
+        let start = Timestamp::from_nanos(time);
+        let end = Timestamp::from_nanos(time.saturating_add(1));
+        self.read(labels, TimeRange::new(start, end), scratch)?;
+        Ok(scratch.len() > 0)
+    }
+}
+
+fn check_of(labels: &Labels) -> u32 {
+    let mut bytes = Vec::new();
+    label_bytes::put(&mut bytes, labels);
+    crc32c::crc32c(&bytes)
+}
+
+fn parse_series(section: &[u8], count: u32) -> Option<Vec<SeriesInfo>> {
+    let mut section = Reader::new(section);
+    let mut series = Vec::with_capacity((count as usize).min(section.left() / 4));
+    let mut bytes: Vec<u8> = Vec::new();
+    for _ in 0..count {
+        let same = usize::try_from(section.number()?).ok()?;
+        if same > bytes.len() {
+            return None;
+        }
+        bytes.truncate(same);
+        let other = section.count(1)?;
+        bytes.extend_from_slice(section.bytes(other)?);
+        series.push(SeriesInfo {
+            labels: label_bytes::read(&mut Reader::new(&bytes))?,
+            samples: section.number()?,
+            newest: section.signed()?,
+        });
+    }
+    section.is_empty().then_some(series)
+}
+
+/// Decodes the chunks that may have samples in `range`.
+fn decode_run(run: &[u8], range: TimeRange, columns: &mut Columns) -> Option<()> {
+    let mut run = Reader::new(run);
+    let count = run.count(ChunkInfo::LEAST)?;
+    let mut infos = Vec::with_capacity(count);
+    for _ in 0..count {
+        infos.push(ChunkInfo::read(&mut run)?);
+    }
+    for info in infos {
+        let bytes = run.bytes(info.len)?;
+        if info.first < range.end.as_nanos() && info.last >= range.start.as_nanos() {
+            if info.codec != GORILLA {
+                return None;
+            }
+            gorilla::decode(bytes, info.count, &mut columns.times, &mut columns.values)?;
+        }
+    }
+    run.is_empty().then_some(())
+}

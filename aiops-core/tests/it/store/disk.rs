@@ -1,0 +1,254 @@
+//! The durable store: damage, torn ends, locks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiops_core::store::{DiskStore, DiskStoreConfig, Recovery, SeriesStore};
+use aiops_core::{Selector, StorageError, TimeRange};
+use tempfile::TempDir;
+
+use super::{Options, Reopen, batch, labels, read};
+
+struct OnDisk {
+    folder: TempDir,
+    config: DiskStoreConfig,
+    store: Option<DiskStore>,
+}
+
+impl Reopen for OnDisk {
+    fn store(&self) -> &dyn SeriesStore {
+        self.store.as_ref().unwrap()
+    }
+
+    fn reopen(&mut self) {
+        self.store = None;
+        let store = DiskStore::open(self.folder.path(), self.config).unwrap();
+        let Recovery { cut, damage, .. } = store.recovery();
+        assert_eq!((cut, &damage[..]), (&None, &[][..]));
+        self.store = Some(store);
+    }
+}
+
+/// A store in a folder of its own, with at most so many bytes of samples in memory.
+pub(super) fn store(options: Options, memory_bytes: u64) -> Box<dyn Reopen> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = DiskStoreConfig::default();
+    config.max_series = options.max_series.unwrap_or(config.max_series);
+    config.late_after = options.late_after;
+    config.memory_bytes = memory_bytes;
+    let store = Some(DiskStore::open(folder.path(), config).unwrap());
+    Box::new(OnDisk {
+        folder,
+        config,
+        store,
+    })
+}
+
+fn open(folder: &Path) -> DiskStore {
+    DiskStore::open(folder, DiskStoreConfig::default()).unwrap()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+const SERIES: [&str; 3] = ["__name__=one", "__name__=three", "__name__=two"];
+
+/// A folder whose samples are in one block, and its path.
+fn with_block() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = DiskStoreConfig::default();
+    config.memory_bytes = 1;
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    let mut all = aiops_core::ingest::Batch::default();
+    for series in SERIES {
+        all.start_series(labels(series));
+        for at in 0..20 {
+            all.push(super::time(at), at as f64);
+        }
+    }
+    store.append(&all).unwrap();
+    drop(store);
+    let [block] = &files(&folder.path().join("blocks"))[..] else {
+        panic!("one block");
+    };
+    let block = block.clone();
+    assert!(files(&folder.path().join("log")).is_empty());
+    (folder, block)
+}
+
+#[test]
+fn a_second_opening_is_refused_until_the_first_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    let second = DiskStore::open(folder.path(), DiskStoreConfig::default());
+    assert!(matches!(second, Err(StorageError::Locked { path }) if path.ends_with("lock")));
+    drop(first);
+    open(folder.path());
+}
+
+#[test]
+fn every_flipped_bit_of_a_block_is_named_and_invents_nothing() {
+    let (folder, block) = with_block();
+    let whole = fs::read(&block).unwrap();
+    let expected = read(&open(folder.path()), &Selector::all(), TimeRange::ALL);
+    assert_eq!(expected.len(), 3);
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&block, &bytes).unwrap();
+        let store = open(folder.path());
+        let mut found = Vec::new();
+        let result = store.select(
+            &Selector::all(),
+            TimeRange::ALL,
+            &mut |labels, times, values| {
+                let samples = times.iter().zip(values);
+                let samples = samples.map(|(time, value)| (time.as_nanos(), value.to_bits()));
+                found.push((labels.clone(), samples.collect::<Vec<_>>()));
+                std::ops::ControlFlow::Continue(())
+            },
+        );
+        // Nothing that was not written.
+        assert!(
+            found.iter().all(|series| expected.contains(series)),
+            "bit {bit}"
+        );
+        let named = store.damage();
+        if bit < 16 * 8 {
+            continue; // the header repeats what the end says
+        }
+        assert_eq!(named.len(), 1, "bit {bit}: {named:?}");
+        assert_eq!(named[0].path, block);
+        match result {
+            // One series is lost, and only its.
+            Err(StorageError::Corrupt { path, .. }) => {
+                assert_eq!((path, found.len()), (block.clone(), 2), "bit {bit}");
+            }
+            result => assert!(result.is_ok() && found.is_empty(), "bit {bit}"),
+        }
+        assert!(
+            store.read(&Selector::all(), TimeRange::ALL).is_ok(),
+            "told once"
+        );
+        assert!(block.exists());
+    }
+}
+
+#[test]
+fn a_shortened_block_is_named() {
+    let (folder, block) = with_block();
+    let whole = fs::read(&block).unwrap();
+    for len in (0..whole.len()).step_by(7) {
+        fs::write(&block, &whole[..len]).unwrap();
+        let store = open(folder.path());
+        assert_eq!(store.recovery().damage.len(), 1, "{len} bytes");
+        assert_eq!(store.series(&Selector::all()), [], "{len} bytes");
+    }
+}
+
+#[test]
+fn a_torn_log_loses_only_what_is_torn() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for at in 0..5 {
+        store.append(&batch("a=1", &[(at, at as f64)])).unwrap();
+        store.sync().unwrap();
+    }
+    drop(store);
+    let log = files(&folder.path().join("log")).remove(0);
+    let whole = fs::read(&log).unwrap();
+    let mut before = 0;
+    for len in 0..=whole.len() {
+        for other in files(&folder.path().join("log")) {
+            fs::remove_file(other).unwrap();
+        }
+        fs::write(&log, &whole[..len]).unwrap();
+        let store = open(folder.path());
+        let found = read(&store, &Selector::all(), TimeRange::ALL);
+        let samples = found.first().map_or(0, |(_, samples)| samples.len());
+        assert!(samples >= before, "{len} bytes: {samples} samples");
+        assert_eq!(store.recovery().damage, []);
+        before = samples;
+    }
+    assert_eq!(before, 5);
+}
+
+#[test]
+fn a_flipped_bit_in_the_log_loses_one_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    // The labels are in the first record, so that it has no other.
+    for at in 0..4 {
+        store.append(&batch("a=1", &[(at, at as f64)])).unwrap();
+    }
+    store.sync().unwrap();
+    drop(store);
+    let log = files(&folder.path().join("log")).remove(0);
+    let whole = fs::read(&log).unwrap();
+    let first = 24 + 24 + u32::from_le_bytes(whole[28..32].try_into().unwrap()) as usize;
+    for bit in first * 8..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        for other in files(&folder.path().join("log")) {
+            fs::remove_file(other).unwrap();
+        }
+        fs::write(&log, &bytes).unwrap();
+        let store = open(folder.path());
+        let found = read(&store, &Selector::all(), TimeRange::ALL);
+        assert_eq!(found[0].1.len(), 3, "bit {bit}");
+        let Recovery {
+            cut,
+            damage,
+            replayed,
+            ..
+        } = store.recovery();
+        assert_eq!(
+            (cut.iter().chain(damage).count(), *replayed),
+            (1, 3),
+            "bit {bit}"
+        );
+    }
+}
+
+#[test]
+fn a_crash_between_a_block_and_its_log_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let samples: Vec<_> = (0..50).map(|at| (at, at as f64)).collect();
+    store.append(&batch("a=1", &samples)).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let log = files(&folder.path().join("log")).remove(0);
+    let bytes = fs::read(&log).unwrap();
+    let mut config = DiskStoreConfig::default();
+    config.memory_bytes = 1;
+    drop(DiskStore::open(folder.path(), config).unwrap()); // writes the block
+    assert!(!log.exists());
+    fs::write(&log, bytes).unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.recovery().replayed, 0);
+    assert_eq!(store.stats().samples, 50);
+    assert_eq!(
+        read(&store, &Selector::all(), TimeRange::ALL)[0].1.len(),
+        50
+    );
+}
+
+#[test]
+fn a_block_that_another_stands_for_is_removed() {
+    let (folder, block) = with_block();
+    let old = fs::read(&block).unwrap();
+    let store = open(folder.path());
+    let one = Selector::metric("one");
+    assert_eq!(store.delete(&one, TimeRange::ALL).unwrap(), 20);
+    drop(store);
+    assert!(!block.exists());
+    fs::write(&block, old).unwrap(); // as if its removal had not reached the disk
+    let store = open(folder.path());
+    assert_eq!(store.series(&Selector::all()).len(), 2);
+    assert!(!block.exists());
+}
