@@ -22,6 +22,7 @@
 //!
 //! ```text
 //! ingest    bytes to a Batch
+//! logs      messages to templates
 //! queue     kept until processed
 //! store     kept until it is too old
 //! traits    Detector, Forecaster, Threshold, RootCauseRanker: implemented by the other crates
@@ -47,6 +48,7 @@ mod files;
 pub mod ingest;
 #[cfg(feature = "durable")]
 mod journal;
+pub mod logs;
 pub mod model;
 pub mod numerics;
 pub mod prepare;

@@ -4,5 +4,6 @@
 #[cfg(feature = "durable")]
 mod crash;
 mod ingest;
+mod logs;
 mod queue;
 mod store;

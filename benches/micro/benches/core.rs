@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use aiops_core::ingest::{Batch, LabelInterner, Limits, prometheus_text, remote_write};
+use aiops_core::logs::{TemplateMiner, TemplateMinerConfig};
 use aiops_core::{Labels, Timestamp};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -99,5 +100,44 @@ fn ingest(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest, storage::queue, storage::store);
+/// Lines of a hundred programs, each with numbers, an address, a path and a value.
+fn lines() -> Vec<String> {
+    let verbs = ["opened", "closed", "refused", "retried", "moved"];
+    (0..10_000)
+        .map(|index| {
+            let (program, verb) = (index % 20, verbs[index / 20 % 5]);
+            format!(
+                "worker {} {verb} session 0x{:08x} for 10.0.{}.{}:5{index:04} in stage{program}, \
+                 file=/var/lib/data/{program}/part-{index}.log took {} ms",
+                "abcdefghijklmnopqrst".split_at(program).1,
+                index * 7919,
+                index / 250 % 250,
+                index % 250,
+                index % 997,
+            )
+        })
+        .collect()
+}
+
+fn logs(criterion: &mut Criterion) {
+    let lines = lines();
+    let bytes: usize = lines.iter().map(String::len).sum();
+    let mut group = criterion.benchmark_group("logs");
+    group.throughput(Throughput::ElementsAndBytes {
+        elements: lines.len() as u64,
+        bytes: bytes as u64,
+    });
+    let mut miner = TemplateMiner::try_from(TemplateMinerConfig::default()).unwrap();
+    let mut spans = Vec::new();
+    group.bench_function("templates_and_parameters/10k_lines", |bencher| {
+        bencher.iter(|| {
+            for line in &lines {
+                black_box(miner.observe_into(line, &mut spans));
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ingest, logs, storage::queue, storage::store);
 criterion_main!(benches);
