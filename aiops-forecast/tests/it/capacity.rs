@@ -314,16 +314,17 @@ fn sorts_by_what_runs_out_first() {
     assert_eq!(current, [398.0, 199.0, 99.5, 0.0]);
 }
 
+#[track_caller]
+fn check(change: impl Fn(&mut CapacityConfig), name: &str) {
+    let mut config = CapacityConfig::default();
+    change(&mut config);
+    let error = Capacity::try_from(config).unwrap_err();
+    assert_eq!(error.name(), name);
+}
+
 #[test]
 fn refuses_what_it_cannot_do() {
     let good = CapacityConfig::default();
-    #[track_caller]
-    fn check(change: impl Fn(&mut CapacityConfig), name: &str) {
-        let mut config = CapacityConfig::default();
-        change(&mut config);
-        let error = Capacity::try_from(config).unwrap_err();
-        assert_eq!(error.name(), name);
-    }
     check(|c| c.horizon = Duration::ZERO, "horizon");
     check(
         |c| c.horizon = Duration::from_secs(11 * 365 * DAY),

@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod capacity;
+mod ets;
+mod every;
+mod metrics;
+mod online;
 mod support;

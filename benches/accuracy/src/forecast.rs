@@ -1,9 +1,0 @@
-//! Evaluation of forecast.
-
-use crate::Fallible;
-use crate::args::Args;
-use crate::report::Report;
-
-pub(crate) fn run(_args: &Args, _report: &mut Report) -> Fallible<()> {
-    Err("forecast cannot be evaluated yet".into())
-}
