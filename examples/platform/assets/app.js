@@ -2,7 +2,7 @@
 
 import { Poll, address, get, keepAddress, link } from "./api.js";
 import { Chart } from "./chart.js";
-import { byId, el, keyed, refill, setText } from "./dom.js";
+import { breakable, byId, el, keyed, refill, setText } from "./dom.js";
 import { clock, count, duration, labelText, plural, quantity, unitOf, when } from "./format.js";
 import { showForecasts, showHowTo, showIncidents, showIngest, tick } from "./panels.js";
 import { SeriesList, findSeries, hostOf } from "./series.js";
@@ -156,7 +156,8 @@ async function showTarget(target, time) {
 function askChart(signal) {
   drawControls();
   if (state.id === null) return Promise.resolve(null);
-  const end = Math.round(state.end ?? now());
+  // Whole seconds, so that several open pages ask the same question.
+  const end = Math.ceil((state.end ?? now()) / 1000) * 1000;
   const start = end - state.range * 1000;
   return get("chart", { id: state.id, start, end, points: CHART_POINTS }, signal).then((data) => ({ data, start, end }));
 }
@@ -198,7 +199,7 @@ function chartHead() {
   const series = known() ?? state.chart;
   if (!series) return;
   const { metric, labels, help, unit } = series;
-  setText(byId("chart-title"), metric);
+  refill(byId("chart-title"), metric, () => breakable(metric));
   setText(byId("chart-labels"), [labelText(labels), help, unit && `in ${unit}`].filter(Boolean).join(" · "));
   refill(byId("chart-now"), [series.last, series.state, series.score, series.warming], () => [
     el("strong", {}, quantity(series.last, unitOf(series))), " ",

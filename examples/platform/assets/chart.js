@@ -6,10 +6,12 @@ import { clock, quantity, timeTicks, unitOf, valueTicks, when } from "./format.j
 const TOP = 16, RIGHT = 14, BOTTOM = 24;
 /** Points further apart than this many usual distances are not joined. */
 const GAP = 3;
+/** So far apart in pixels anomalies are marked. */
+const APART = 9;
 /** So near in pixels the pointer reads out a mark. */
 const REACH = 7;
 const FLOORED = /percent|bytes|second|processes/;
-const COLOURS = ["text", "muted", "grid", "panel", "line", "band", "center", "bad", "change"];
+const COLOURS = ["text", "muted", "grid", "panel", "line", "band", "center", "bad", "flare", "change"];
 
 const finite = (numbers) => numbers.filter(Number.isFinite);
 
@@ -33,7 +35,7 @@ export class Chart {
   show(data, from, to) {
     this.#from = from;
     this.#to = to;
-    this.#data = data && { ...data, unit: unitOf(data), joined: joined(data.times), domain: domain(data) };
+    this.#data = data && { ...data, unit: unitOf(data), usual: usual(data.times), joined: joined(data.times), domain: domain(data) };
     this.#draw();
   }
 
@@ -72,6 +74,7 @@ export class Chart {
     g.beginPath();
     g.rect(this.#left, 0, width - this.#left - RIGHT, height - BOTTOM + 1);
     g.clip();
+    this.#flares(g, colour, height);
     this.#band(g, colour);
     this.#values(g, colour);
     this.#changes(g, colour, height);
@@ -179,12 +182,28 @@ export class Chart {
     }
   }
 
+  /** Shades the stretches in which anomalies lie close together. */
+  #flares(g, colour, height) {
+    const { anomalies, usual } = this.#data;
+    g.fillStyle = colour.flare;
+    for (let first = 0; first < anomalies.length; first += 1) {
+      let last = first;
+      while (last + 1 < anomalies.length && anomalies[last + 1].time - anomalies[last].time <= GAP * usual) last += 1;
+      const [from, to] = [this.#x(anomalies[first].time) - 2, this.#x(anomalies[last].time) + 2];
+      g.fillRect(from, TOP, to - from, height - BOTTOM - TOP);
+      first = last;
+    }
+  }
+
   #anomalies(g, colour) {
     g.strokeStyle = colour.panel;
     g.fillStyle = colour.bad;
+    let before = -Infinity;
     for (const { time, value } of this.#data.anomalies) {
       const [x, y] = [this.#x(time), this.#y(value)];
-      if (x < this.#left || !Number.isFinite(y)) continue;
+      // Those that would lie on each other are shaded, and read out by the pointer.
+      if (x < this.#left || x - before < APART || !Number.isFinite(y)) continue;
+      before = x;
       polygon(g, [[x, y - 6], [x + 6, y], [x, y + 6], [x - 6, y]]);
       g.fill();
       g.stroke();
@@ -267,9 +286,14 @@ function polygon(g, corners) {
 
 /** Whether each point belongs to the same stretch as the one before it. */
 function joined(times) {
-  const distances = times.slice(1).map((time, i) => time - times[i]);
-  const usual = [...distances].sort((a, b) => a - b)[distances.length >> 1] ?? 0;
-  return [false, ...distances.map((distance) => distance <= GAP * usual)];
+  const most = GAP * usual(times);
+  return times.map((time, i) => i > 0 && time - times[i - 1] <= most);
+}
+
+/** The median distance between points. */
+function usual(times) {
+  const distances = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
+  return distances[distances.length >> 1] ?? 0;
 }
 
 /** The values to show: all samples, and the band but for its few widest places. */

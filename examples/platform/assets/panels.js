@@ -76,7 +76,7 @@ function causes(one, choose) {
         el("details", { open: i === 0, data: { key: `${key}/evidence` } },
           el("summary", {}, evidenceCount(cause.evidence)),
           el("ul", { className: "evidence" }, cause.evidence.map(({ stance, text }) =>
-            el("li", { className: stance }, el("b", {}, stance), " ", text)))));
+            el("li", { className: stance }, el("b", {}, stance), el("span", {}, text))))));
     }))];
 }
 
@@ -85,26 +85,39 @@ function evidenceCount(evidence) {
   return `Evidence: ${speaking("for")} for, ${speaking("against")} against`;
 }
 
-/** The soonest first, as the server sends them; what has no date within the horizon is left out. */
+/** The soonest first, as the server sends them; then what has no date within the horizon. */
 export function showForecasts(forecasts, choose) {
-  const due = forecasts.filter(({ earliest, median }) => earliest !== null || median !== null)
-    .sort((a, b) => (a.median ?? Infinity) - (b.median ?? Infinity) || a.earliest - b.earliest);
-  const days = Math.round((forecasts[0]?.horizon_s ?? 604_800) / 86_400);
-  refill(byId("forecasts"), due, () => due.length === 0
-    ? [el("p", { className: "empty" }, `Nothing runs out within ${plural(days, "day")}. Looked at: what fills up towards a limit, such as disks and memory.`)]
-    : [el("ul", { className: "forecasts" }, due.slice(0, MOST_FORECASTS).map((one) => el("li", {}, forecast(one, days, choose)))),
-      due.length > MOST_FORECASTS ? el("p", { className: "note" }, `${count(due.length - MOST_FORECASTS)} more, later.`) : null]);
+  const due = forecasts.filter(dated);
+  const rest = forecasts.filter((one) => !dated(one));
+  refill(byId("forecasts"), forecasts, () => [
+    forecasts.length === 0
+      ? el("p", { className: "empty" }, "Nothing to say yet. What fills up towards a limit, such as disks and memory, is looked at once there are some minutes of it.")
+      : due.length === 0 ? el("p", { className: "empty" }, "Nothing that is looked at runs out.") : null,
+    el("ul", { className: "forecasts" },
+      due.slice(0, MOST_FORECASTS).map((one) => el("li", {}, forecast(one, choose))),
+      rest.slice(0, MOST_FORECASTS).map((one) => el("li", {}, undated(one, choose)))),
+    forecasts.length > MOST_FORECASTS ? el("p", { className: "note" }, `${count(forecasts.length)} are looked at; the most urgent are shown.`) : null,
+  ]);
 }
 
-function forecast(one, days, choose) {
+const dated = ({ earliest, median }) => earliest !== null || median !== null;
+
+function undated(one, choose) {
+  return el("button", { type: "button", className: "link undated", title: one.text, data: { key: one.id }, onclick: () => choose(one.id) },
+    el("span", {}, breakable(one.metric), " ", el("small", {}, labelText(one.labels))),
+    el("small", {}, `${quantity(one.current, unitOf(one), true)} now, limit ${quantity(one.limit, unitOf(one), true)}: ${one.text}`));
+}
+
+function forecast(one, choose) {
   const unit = unitOf(one);
+  const horizon = duration(one.horizon_s * 1000);
   const bound = (ms, without) => (ms === null ? without : when(ms));
   return el("button", { type: "button", className: "link", title: one.text, data: { key: one.id }, onclick: () => choose(one.id) },
-    el("span", { className: "due" }, el("b", {}, one.median === null ? `perhaps within ${plural(days, "day")}` : age(one.median, "in ")),
+    el("span", { className: "due" }, el("b", {}, one.median === null ? `perhaps within ${horizon}` : age(one.median, "in ")),
       one.median === null ? "" : when(one.median)),
     el("span", {}, breakable(one.metric), " ", el("small", {}, labelText(one.labels))),
     el("small", {}, `${quantity(one.current, unit, true)} now, limit ${quantity(one.limit, unit, true)}; between `,
-      `${bound(one.earliest, "now")} and ${bound(one.latest, `later than ${plural(days, "day")}`)}, probability `,
+      `${bound(one.earliest, "now")} and ${bound(one.latest, `later than in ${horizon}`)}, probability `,
       quantity(one.probability * 100, "percent")));
 }
 

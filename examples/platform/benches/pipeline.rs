@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiops_core::ingest::{Batch, LabelInterner, Limits, remote_write};
-use aiops_core::queue::Queue as _;
 use aiops_core::{Labels, Timestamp};
 use aiops_platform::config::Config;
 use aiops_platform::counters::Counters;

@@ -1,18 +1,19 @@
 //! The running program: threads around the pipeline.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::future::IntoFuture as _;
 use std::net::{SocketAddr, TcpListener};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use aiops_alert::engine::{Delivery, Notification};
 use aiops_core::ingest::LabelInterner;
 use aiops_core::queue::Queue as _;
-use aiops_core::store::SeriesStore as _;
-use aiops_core::{StorageError, Timestamp};
+use aiops_core::{Cause, IncidentId, StorageError, Timestamp};
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -20,21 +21,28 @@ use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::host::HostCollector;
-use crate::http::{self, Shared};
+use crate::http::{self, Answers, Shared};
 use crate::ingest::{self, Intake};
-use crate::notify::{Delivery, Notifier, Outgoing};
+use crate::notify::{Notifier, Outgoing};
 use crate::outlook;
 use crate::pipeline::Pipeline;
 use crate::scrape::Target;
 use crate::setup;
-use crate::state::{self, Found};
+use crate::state::{self, Damaged};
+use crate::watches::SHARDS;
 
-/// How often the state is written when nothing calls for it.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// How often the state and one file of models are written when nothing calls for it. A turn
+/// through all files takes about five minutes.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+/// Searches for causes in one step; when more incidents begin at one time, the others are told
+/// without.
+const MAX_SEARCHES: usize = 10;
+/// How long open connections may go on when the program stops.
+const GRACE: Duration = Duration::from_secs(3);
 /// How often forecasts are made.
 const FORECAST_EVERY: Duration = Duration::from_secs(30);
 /// How often old samples are dropped.
-const RETAIN_EVERY: Duration = Duration::from_secs(600);
+const RETAIN_EVERY: Duration = Duration::from_mins(10);
 /// How soon a thread notices that the program is to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Bytes that are taken from the queue at one time.
@@ -109,7 +117,8 @@ impl App {
         let store = Arc::new(setup::store(&config)?);
         let mut pipeline =
             Pipeline::new(config.clone(), counters.clone(), store).map_err(StartError::Config)?;
-        let offset = recover(&config, &mut pipeline, queue.offsets().start)?;
+        let settings = setup::detection_settings(&config);
+        let offset = recover(&config, &settings, &mut pipeline, queue.offsets().start)?;
         let intake = Arc::new(Intake::new(queue, counters));
         let shared = Shared {
             config: config.clone(),
@@ -117,7 +126,9 @@ impl App {
             pipeline: Arc::new(Mutex::new(pipeline)),
             outlooks: Arc::new(Mutex::new(Vec::new())),
             interner: Arc::new(Mutex::new(LabelInterner::new(INTERNED))),
-            in_flight: Arc::new(Semaphore::new(config.limits.in_flight_bytes / 1024)),
+            in_flight: Arc::new(Semaphore::new(config.limits.in_flight_bytes / 1024 + 1)),
+            answers: Arc::new(Answers::default()),
+            counts: Arc::new(Mutex::new(None)),
             started: clock::now(),
         };
         let mut app = Self {
@@ -126,7 +137,7 @@ impl App {
             close_server: None,
             threads: Vec::new(),
         };
-        app.start_threads(&shared, offset, listener)?;
+        app.start_threads(&shared, settings, offset, listener)?;
         Ok(app)
     }
 
@@ -152,25 +163,33 @@ impl App {
     fn start_threads(
         &mut self,
         shared: &Shared,
+        settings: String,
         offset: u64,
         listener: TcpListener,
     ) -> Result<(), StartError> {
-        let (outgoing, incoming) = channel();
+        let notified = shared.clone();
+        let report = move |outgoing: &Outgoing, delivery: Delivery| {
+            let ok = delivery == Delivery::Delivered;
+            notified.intake.counters().delivery(ok);
+            let mut pipeline = notified.pipeline();
+            pipeline.delivered(clock::now(), &outgoing.key, delivery);
+        };
+        let what = "start a thread";
+        let notifier = Notifier::start(&shared.config.webhooks, &self.stopping, &report)
+            .map_err(|source| StartError::System { what, source })?;
         let worker = Worker {
             shared: shared.clone(),
             stopping: self.stopping.clone(),
-            outgoing,
+            notifier,
+            settings,
             offset,
             last_tick: Timestamp::MIN,
+            next_shard: 0,
+            metadata: 0,
             saved: Instant::now(),
             retained: Instant::now(),
         };
         self.spawn("process", move || worker.run())?;
-        let (notified, notifier) = (
-            shared.clone(),
-            Notifier::new(shared.config.webhooks.clone()),
-        );
-        self.spawn("notify", move || deliver(&notified, notifier, &incoming))?;
         if shared.config.host.enabled {
             let (shared, stopping) = (shared.clone(), self.stopping.clone());
             self.spawn("host", move || collect_host(&shared, &stopping))?;
@@ -194,16 +213,20 @@ impl App {
         name: &'static str,
         work: impl FnOnce() + Send + 'static,
     ) -> Result<(), StartError> {
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(work)
-            .map_err(|source| StartError::System {
-                what: "start a thread",
-                source,
-            })?;
-        self.threads.push(thread);
+        self.threads.push(start_thread(name, work)?);
         Ok(())
     }
+}
+
+fn start_thread(
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let what = "start a thread";
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|source| StartError::System { what, source })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -219,35 +242,40 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Brings the pipeline to the state on disk; answers the offset to go on from.
-fn recover(config: &Config, pipeline: &mut Pipeline, first: u64) -> Result<u64, StartError> {
-    match state::restore(&config.data_dir, pipeline)? {
-        Found::Nothing => Ok(first),
-        Found::State { offset } => {
-            tracing::info!(
-                offset,
-                series = pipeline.watches().count(),
-                "state restored"
-            );
-            Ok(offset.max(first))
-        }
-        Found::Damaged { aside, why } => {
-            tracing::error!(
-                file = %aside.display(),
-                why,
-                "the state cannot be used and was set aside; models start anew, samples are kept"
-            );
-            Ok(first)
-        }
+fn recover(
+    config: &Config,
+    settings: &str,
+    pipeline: &mut Pipeline,
+    first: u64,
+) -> Result<u64, StartError> {
+    let found = state::restore(&config.data_dir, settings, pipeline)?;
+    for Damaged { aside, why } in &found.damaged {
+        tracing::error!(
+            file = %aside.display(),
+            why,
+            "a file cannot be used and was set aside; samples are kept, models learn from them"
+        );
     }
+    if let Some(offset) = found.offset {
+        let series = pipeline.watches().len();
+        tracing::info!(offset, series, "state restored");
+    }
+    Ok(found.offset.unwrap_or(first).max(first))
 }
 
 /// Takes records from the queue to the pipeline.
 struct Worker {
     shared: Shared,
     stopping: Arc<AtomicBool>,
-    outgoing: Sender<Outgoing>,
+    notifier: Notifier,
+    /// What the detectors are configured with.
+    settings: String,
     offset: u64,
     last_tick: Timestamp,
+    /// The file of models that is written next.
+    next_shard: usize,
+    /// Descriptions of metrics that are on disk.
+    metadata: u64,
     saved: Instant,
     retained: Instant,
 }
@@ -255,24 +283,38 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         let mut interner = LabelInterner::new(INTERNED);
-        loop {
+        while !self.stopping.load(Ordering::SeqCst) {
             self.shared.intake.wait(PATIENCE);
-            let stopping = self.stopping.load(Ordering::SeqCst);
-            if let Err(error) = self.drain(&mut interner) {
-                let what = ingest::describe(&error);
-                tracing::error!(error = what, "processing waits for the disk");
-                self.shared.intake.counters().storage(Some(what));
-                std::thread::sleep(PATIENCE);
-            }
-            let urgent = self.tick(clock::now());
-            if urgent || stopping || self.saved.elapsed() >= SAVE_EVERY {
-                self.save();
+            self.work(&mut interner);
+            if self.saved.elapsed() >= SAVE_EVERY {
+                self.save(self.next_shard..self.next_shard + 1);
+                self.next_shard = (self.next_shard + 1) % SHARDS;
             }
             self.retain();
-            if stopping {
-                return;
-            }
         }
+        self.work(&mut interner);
+        self.finish();
+    }
+
+    fn work(&mut self, interner: &mut LabelInterner) {
+        if let Err(error) = self.drain(interner) {
+            let what = ingest::describe(&error);
+            tracing::error!(error = what, "processing waits for the disk");
+            self.shared.intake.counters().storage(Some(what));
+            std::thread::sleep(PATIENCE);
+        }
+        self.tick(clock::now());
+    }
+
+    /// Lets the notifier end, so that what it delivered is in the state, and writes everything.
+    fn finish(mut self) {
+        let notifier = std::mem::take(&mut self.notifier);
+        if !notifier.finish(GRACE) {
+            tracing::warn!(
+                "a webhook does not answer; what it misses is sent after the next start"
+            );
+        }
+        self.save(0..SHARDS);
     }
 
     /// Processes everything in the queue, each record at the time at which it was received.
@@ -314,44 +356,77 @@ impl Worker {
         Ok(records)
     }
 
-    /// Lets time pass; answers whether something is to be sent.
-    fn tick(&mut self, now: Timestamp) -> bool {
-        let outgoing = self.shared.pipeline().advance(now, &mut self.last_tick);
-        let urgent = !outgoing.is_empty();
-        if urgent {
-            // Before anything leaves, the state that says so is on disk.
-            self.save();
+    /// Lets time pass, and hands over what is to be sent.
+    fn tick(&mut self, now: Timestamp) {
+        let notifications = self.shared.pipeline().advance(now, &mut self.last_tick);
+        if notifications.is_empty() {
+            return;
         }
-        for one in outgoing {
-            tracing::info!(
-                key = one.key,
-                resolved = one.resolved,
-                one.summary,
-                "notification"
-            );
-            if self.outgoing.send(one).is_err() {
-                tracing::error!("the notifier has ended");
+        let mut searched = BTreeMap::new();
+        let mut ready = Vec::with_capacity(notifications.len());
+        for notification in &notifications {
+            let causes = self.causes(now, notification, &mut searched);
+            ready.push(self.shared.pipeline().outgoing(notification, causes));
+        }
+        // Before anything leaves, the state that says so is on disk.
+        self.save(0..0);
+        for one in ready {
+            let Outgoing { key, resolved, .. } = &one;
+            tracing::info!(key, resolved, one.summary, "notification");
+            if self.shared.config.webhooks.is_empty() {
+                let mut pipeline = self.shared.pipeline();
+                pipeline.delivered(now, key, Delivery::Delivered); // the page has it
             }
+            self.notifier.send(one);
         }
-        urgent
     }
 
-    fn save(&mut self) {
+    /// The causes of a notified incident, searched once for all receivers.
+    fn causes(
+        &self,
+        now: Timestamp,
+        notification: &Notification,
+        searched: &mut BTreeMap<IncidentId, Option<Vec<Cause>>>,
+    ) -> Option<Vec<Cause>> {
+        let incident = notification.incident;
+        if let Some(known) = searched.get(&incident) {
+            return known.clone();
+        }
+        if notification.attempt > 1 || searched.len() >= MAX_SEARCHES {
+            return None; // it keeps those it has
+        }
+        let scene = self.shared.pipeline().scene(now, notification);
+        let causes = scene.and_then(|scene| scene.causes());
+        searched.insert(incident, causes.clone());
+        causes
+    }
+
+    /// Writes the models of these shards, and the state.
+    fn save(&mut self, shards: Range<usize>) {
         self.saved = Instant::now();
-        let bytes = {
-            let pipeline = self.shared.pipeline();
-            state::encode(&pipeline, self.offset)
-        };
-        let store = self.shared.pipeline().store().clone();
-        let saved = store
-            .sync()
-            .and_then(|()| state::write(&self.shared.config.data_dir, &bytes))
-            .and_then(|()| self.shared.intake.queue().release(self.offset));
-        if let Err(error) = saved {
+        if let Err(error) = self.try_save(shards) {
             let what = ingest::describe(&error);
             tracing::error!(error = what, "the state was not saved");
             self.shared.intake.counters().storage(Some(what));
         }
+    }
+
+    fn try_save(&mut self, shards: Range<usize>) -> Result<(), StorageError> {
+        let folder = &self.shared.config.data_dir;
+        self.shared.store().sync()?;
+        for shard in shards {
+            let copies = state::copy_models(&self.shared.pipeline(), shard);
+            state::write_models(folder, shard, &self.settings, copies)?;
+        }
+        let version = self.shared.pipeline().metadata_version();
+        if version != self.metadata {
+            let bytes = state::encode_metadata(&self.shared.pipeline());
+            state::write_metadata(folder, &bytes)?;
+            self.metadata = version;
+        }
+        let bytes = state::encode(&self.shared.pipeline(), self.offset);
+        state::write(folder, &bytes)?;
+        self.shared.intake.queue().release(self.offset)
     }
 
     fn retain(&mut self) {
@@ -360,23 +435,13 @@ impl Worker {
         }
         self.retained = Instant::now();
         let oldest = clock::now().saturating_sub(self.shared.config.retention);
-        let store = self.shared.pipeline().store().clone();
-        match store.retain_from(oldest) {
+        match self.shared.store().retain_from(oldest) {
             Ok(dropped) => tracing::debug!(dropped, "retention"),
             Err(error) => {
                 tracing::error!(error = ingest::describe(&error), "retention failed");
             }
         }
         self.shared.pipeline().forget_before(oldest);
-    }
-}
-
-fn deliver(shared: &Shared, mut notifier: Notifier, incoming: &Receiver<Outgoing>) {
-    while let Ok(outgoing) = incoming.recv() {
-        let delivery: Delivery = notifier.send(&outgoing);
-        shared
-            .pipeline()
-            .delivered(clock::now(), &outgoing.key, &delivery);
     }
 }
 
@@ -398,32 +463,40 @@ fn collect_host(shared: &Shared, stopping: &AtomicBool) {
 
 fn scrape(shared: &Shared, target: &Target, stopping: &AtomicBool) {
     let agent = ureq::Agent::new_with_defaults();
-    let mut failing = false;
+    let (mut failing, mut before) = (false, BTreeSet::new());
     every(target.interval, stopping, || {
         let now = clock::now();
-        let (batch, failure) = target.fetch(&agent, now);
+        let (batch, failure) = target.fetch(&agent, now, &mut before);
         if failure.is_some() {
             shared.intake.counters().refuse("scrape.failed", 1);
         }
         if failure.is_some() != failing {
             failing = failure.is_some();
-            match &failure {
-                Some(why) => tracing::warn!(url = target.url, why, "scrape fails"),
-                None => tracing::info!(url = target.url, "scrape works again"),
+            if let Some(why) = &failure {
+                tracing::warn!(url = target.url, why, "scrape fails");
+            } else {
+                tracing::info!(url = target.url, "scrape works again");
             }
         }
         keep(shared, &target.source(), now, &batch);
     });
 }
 
+/// Forecasts again and again, taking at most a twentieth of one core.
 fn forecast(shared: &Shared, stopping: &AtomicBool) {
-    every(FORECAST_EVERY, stopping, || {
-        let store = shared.pipeline().store().clone();
+    let mut due = Instant::now();
+    every(PATIENCE, stopping, || {
+        let started = Instant::now();
+        if started < due {
+            return;
+        }
+        let store = shared.store();
         let found = outlook::forecast_all(store.as_ref(), &shared.config.forecasts, clock::now());
         *shared
             .outlooks
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = found;
+        due = Instant::now() + FORECAST_EVERY.max(started.elapsed() * 20);
     });
 }
 
@@ -467,16 +540,21 @@ fn serve(shared: Shared, listener: TcpListener, closed: oneshot::Receiver<()>) {
     };
     let served = runtime.block_on(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let closing = async {
-            let _ = closed.await; // a dropped sender means the same
-        };
-        axum::serve(listener, http::router(shared))
-            .with_graceful_shutdown(closing)
-            .await
+        let (begin_closing, closing) = oneshot::channel();
+        let server = axum::serve(listener, http::router(shared)).with_graceful_shutdown(async {
+            let _ = closing.await; // a dropped sender means the same
+        });
+        let mut server = std::pin::pin!(server.into_future());
+        tokio::select! {
+            ended = &mut server => return ended,
+            _ = closed => {}
+        }
+        let _ = begin_closing.send(()); // the server may have ended by itself
+        // A client that keeps its connection open must not keep the program alive.
+        tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(()))
     });
     if let Err(error) = served {
         tracing::error!(%error, "the server failed");
     }
-    // A client that keeps its connection open must not keep the program alive.
-    runtime.shutdown_timeout(Duration::from_secs(2));
+    runtime.shutdown_timeout(GRACE);
 }

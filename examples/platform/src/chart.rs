@@ -1,20 +1,57 @@
 //! A series with its band and anomalies, as a chart wants it.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiops_core::store::SeriesStore;
-use aiops_core::{ChangeEvent, Labels, Sample, StorageError, TimeRange, Timestamp, Verdict};
+use aiops_core::store::{SampleColumns, SeriesStore};
+use aiops_core::{
+    Band, ChangeEvent, Labels, METRIC_NAME, Sample, StorageError, TimeRange, Timestamp, Verdict,
+};
 use serde_json::{Value, json};
 
+use crate::patience::Patience;
 use crate::watch::Watch;
 
-/// How much of the time before the chart the detector is warmed up with.
-const WARMUP: Duration = Duration::from_secs(30 * 60);
+/// How much of the time before the chart is looked at first, to warm the detector up.
+const WARMUP: Duration = Duration::from_mins(30);
+/// How much at most, when the series has few samples.
+const LONGEST_WARMUP: Duration = Duration::from_hours(48);
 /// Longest stretch that is replayed with bands; a longer chart shows the values alone.
-const MAX_REPLAYED: usize = 1_000_000;
+const MAX_REPLAYED: usize = 1_500_000;
 /// Anomalies that one chart shows; the latest.
 const MAX_ANOMALIES: usize = 200;
+/// So many samples are drawn between two looks at whether anyone still waits.
+const BETWEEN_LOOKS: usize = 8_192;
+
+/// A store that can be printed while debugging.
+pub trait SeriesStoreDebug: SeriesStore + std::fmt::Debug {}
+
+impl<S: SeriesStore + std::fmt::Debug> SeriesStoreDebug for S {}
+
+/// The samples of one series; empty when it has none in `range`.
+///
+/// # Errors
+///
+/// [`StorageError`] when the samples cannot be read.
+pub fn read_one(
+    store: &dyn SeriesStore,
+    labels: &Labels,
+    range: TimeRange,
+) -> Result<SampleColumns, StorageError> {
+    let mut read = SampleColumns::default();
+    let exactly = crate::pipeline::exact_selector(labels);
+    store.select(&exactly, range, &mut |found, times, values| {
+        if found != labels {
+            return ControlFlow::Continue(()); // it has further labels
+        }
+        read.times.extend_from_slice(times);
+        read.values.extend_from_slice(values);
+        ControlFlow::Break(())
+    })?;
+    Ok(read)
+}
 
 /// What to draw.
 #[derive(Debug)]
@@ -23,6 +60,8 @@ pub struct ChartRequest {
     pub labels: Labels,
     /// A watch of the same configuration that has seen nothing.
     pub fresh: Watch,
+    /// Samples that its detector remembers.
+    pub window: usize,
     /// Unit of the series.
     pub unit: String,
     /// What it is.
@@ -37,123 +76,169 @@ pub struct ChartRequest {
     pub points: usize,
 }
 
-/// A store that can be printed while debugging.
-pub trait SeriesStoreDebug: SeriesStore + std::fmt::Debug {}
-
-impl<S: SeriesStore + std::fmt::Debug> SeriesStoreDebug for S {}
-
-/// Draws, as the JSON of `GET /api/v1/chart`. The band at a sample is what the detector expected
-/// before it saw the sample: the stored samples are played through a fresh detector, the very code
-/// that ran when they came in.
+/// Draws, as the JSON of `GET /api/v1/chart`; `None` when the asker has gone. The band at a sample
+/// is what the detector expected before it saw the sample: the stored samples are played through
+/// a fresh detector, the very code that ran when they came in.
 ///
 /// # Errors
 ///
 /// [`StorageError`] when the samples cannot be read.
-pub fn draw(request: &ChartRequest) -> Result<Value, StorageError> {
-    let exactly = crate::pipeline::exact_selector(&request.labels);
-    let from = request.range.start.saturating_sub(WARMUP);
-    let read = request
-        .store
-        .read(&exactly, TimeRange::new(from, request.range.end))?;
-    let columns = read
-        .into_iter()
-        .find(|(labels, _)| labels == &request.labels)
-        .map(|(_, columns)| columns)
-        .unwrap_or_default();
-    let mut points = Vec::new();
+pub fn draw(request: &ChartRequest, patience: &Patience) -> Result<Option<Value>, StorageError> {
+    let columns = read(request)?;
     let mut watch = request.fresh.clone();
     if columns.times.len() > MAX_REPLAYED {
         watch.monitor = None;
     }
-    for (time, value) in columns.times.into_iter().zip(columns.values) {
-        let sample = Sample::new(time, value);
-        let verdict = watch.update(sample).cloned();
-        if request.range.contains(time) {
+    let first = columns
+        .times
+        .partition_point(|time| *time < request.range.start);
+    let shown = columns.times.len() - first;
+    let mut drawing = Drawing::new(shown.div_ceil(request.points).max(1));
+    for (index, (time, value)) in columns.times.iter().zip(&columns.values).enumerate() {
+        if index % BETWEEN_LOOKS == 0 && patience.is_over() {
+            return Ok(None);
+        }
+        let counter = watch.rate.is_some();
+        let verdict = watch.update(Sample::new(*time, *value));
+        if index >= first {
             // A counter has no rate at its first sample.
-            let shown = match (&verdict, &watch.rate) {
-                (Some(verdict), _) => Some(verdict.value),
-                (None, Some(_)) => None,
-                (None, None) => Some(value),
-            };
-            points.push(Point {
-                time,
-                value: shown.filter(|value| value.is_finite()),
-                verdict,
-            });
+            let value = verdict.map_or((!counter).then_some(*value), |verdict| Some(verdict.value));
+            drawing.add(*time, value.filter(|value| value.is_finite()), verdict);
         }
     }
-    Ok(render(request, &points))
+    Ok(Some(drawing.render(request)))
 }
 
-struct Point {
-    time: Timestamp,
-    value: Option<f64>,
-    verdict: Option<Verdict>,
+/// The samples of the chart, and as many before it as the detector remembers.
+fn read(request: &ChartRequest) -> Result<SampleColumns, StorageError> {
+    let TimeRange { start, end } = request.range;
+    let store = request.store.as_ref();
+    let since = |warmup: Duration| {
+        let range = TimeRange::new(start.saturating_sub(warmup), end);
+        read_one(store, &request.labels, range)
+    };
+    let columns = since(WARMUP)?;
+    let before = columns.times.partition_point(|time| *time < start);
+    if before >= request.window || request.fresh.monitor.is_none() {
+        return Ok(columns);
+    }
+    let Some(step) = usual_step(&columns.times) else {
+        return Ok(columns);
+    };
+    let needed = step.saturating_mul(request.window as u32 + 1);
+    if needed <= WARMUP {
+        return Ok(columns); // the series is younger than that
+    }
+    since(needed.min(LONGEST_WARMUP))
 }
 
-impl Point {
-    fn band(&self, edge: impl Fn(aiops_core::Band) -> f64) -> Option<f64> {
-        let band = self.verdict.as_ref()?.band?;
-        Some(edge(band)).filter(|value| value.is_finite())
+/// The median distance between samples.
+fn usual_step(times: &[Timestamp]) -> Option<Duration> {
+    let mut steps: Vec<Duration> = times
+        .iter()
+        .zip(times.get(1..)?)
+        .take(1_000)
+        .map(|(time, next)| next.since(*time))
+        .collect();
+    let middle = steps.len() / 2;
+    (!steps.is_empty()).then(|| *steps.select_nth_unstable(middle).1)
+}
+
+/// The columns of a chart while they are filled, one entry for each bucket of samples.
+#[derive(Debug)]
+struct Drawing {
+    /// Samples in one bucket.
+    size: usize,
+    /// Samples in the last bucket so far.
+    filled: usize,
+    times: Vec<i64>,
+    values: Vec<Option<f64>>,
+    min: Vec<Option<f64>>,
+    max: Vec<Option<f64>>,
+    bands: Vec<Option<Band>>,
+    anomalies: VecDeque<Value>,
+}
+
+impl Drawing {
+    fn new(size: usize) -> Self {
+        Self {
+            size,
+            filled: size,
+            times: Vec::new(),
+            values: Vec::new(),
+            min: Vec::new(),
+            max: Vec::new(),
+            bands: Vec::new(),
+            anomalies: VecDeque::new(),
+        }
+    }
+
+    fn add(&mut self, time: Timestamp, value: Option<f64>, verdict: Option<&Verdict>) {
+        let band = verdict.and_then(|verdict| verdict.band);
+        if self.filled == self.size {
+            self.filled = 0;
+            self.times.push(0);
+            self.bands.push(None);
+            for column in [&mut self.values, &mut self.min, &mut self.max] {
+                column.push(None);
+            }
+        }
+        self.filled += 1;
+        let last = self.times.len() - 1;
+        self.times[last] = time.as_millis();
+        self.values[last] = value;
+        self.bands[last] = band;
+        self.min[last] = extreme(self.min[last], value, f64::min);
+        self.max[last] = extreme(self.max[last], value, f64::max);
+        if let Some(verdict) = verdict.filter(|verdict| verdict.is_anomalous()) {
+            if self.anomalies.len() == MAX_ANOMALIES {
+                self.anomalies.pop_front();
+            }
+            self.anomalies.push_back(anomaly(verdict));
+        }
+    }
+
+    fn render(self, request: &ChartRequest) -> Value {
+        let edge = |pick: fn(&Band) -> f64| -> Vec<Option<f64>> {
+            self.bands
+                .iter()
+                .map(|band| band.as_ref().map(pick).filter(|value| value.is_finite()))
+                .collect()
+        };
+        json!({
+            "id": request.labels.fingerprint().to_string(),
+            "metric": request.labels.metric(),
+            "labels": request.labels.without(&[METRIC_NAME]),
+            "unit": request.unit,
+            "help": request.help,
+            "times": self.times,
+            "values": self.values,
+            "min": self.min,
+            "max": self.max,
+            "lower": edge(|band| band.lower),
+            "center": edge(|band| band.center),
+            "upper": edge(|band| band.upper),
+            "anomalies": self.anomalies,
+            "changes": changes(request),
+        })
     }
 }
 
-fn render(request: &ChartRequest, points: &[Point]) -> Value {
-    let buckets: Vec<&[Point]> = if points.is_empty() {
-        Vec::new()
-    } else {
-        points
-            .chunks(points.len().div_ceil(request.points))
-            .collect()
-    };
-    let last = |bucket: &&[Point]| bucket.len() - 1;
-    let column = |f: &dyn Fn(&Point) -> Option<f64>| -> Vec<Option<f64>> {
-        buckets
-            .iter()
-            .map(|bucket| f(&bucket[last(bucket)]))
-            .collect()
-    };
-    let extreme = |pick: fn(f64, f64) -> f64| -> Vec<Option<f64>> {
-        buckets
-            .iter()
-            .map(|bucket| bucket.iter().filter_map(|point| point.value).reduce(pick))
-            .collect()
-    };
-    json!({
-        "id": request.labels.fingerprint().to_string(),
-        "metric": request.labels.metric(),
-        "labels": request.labels.without(&[aiops_core::METRIC_NAME]),
-        "unit": request.unit,
-        "help": request.help,
-        "times": buckets.iter().map(|b| b[last(b)].time.as_millis()).collect::<Vec<_>>(),
-        "values": column(&|point| point.value),
-        "min": extreme(f64::min),
-        "max": extreme(f64::max),
-        "lower": column(&|point| point.band(|band| band.lower)),
-        "center": column(&|point| point.band(|band| band.center)),
-        "upper": column(&|point| point.band(|band| band.upper)),
-        "anomalies": anomalies(points),
-        "changes": changes(request),
-    })
+/// What `pick` keeps of both, or the one that is there.
+fn extreme(a: Option<f64>, b: Option<f64>, pick: fn(f64, f64) -> f64) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(pick(a, b)),
+        (one, other) => one.or(other),
+    }
 }
 
-fn anomalies(points: &[Point]) -> Vec<Value> {
-    let found: Vec<_> = points
-        .iter()
-        .filter_map(|point| point.verdict.as_ref())
-        .filter(|v| v.is_anomalous())
-        .collect();
-    found[found.len().saturating_sub(MAX_ANOMALIES)..]
-        .iter()
-        .map(|verdict| {
-            json!({
-                "time": verdict.time.as_millis(),
-                "value": verdict.value,
-                "score": verdict.score,
-                "reason": verdict.to_string(),
-            })
-        })
-        .collect()
+fn anomaly(verdict: &Verdict) -> Value {
+    json!({
+        "time": verdict.time.as_millis(),
+        "value": verdict.value,
+        "score": verdict.score,
+        "reason": verdict.to_string(),
+    })
 }
 
 fn changes(request: &ChartRequest) -> Vec<Value> {
@@ -170,4 +255,25 @@ fn changes(request: &ChartRequest) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_holds_its_extremes_and_its_last_sample() {
+        let mut drawing = Drawing::new(3);
+        for (millis, value) in [Some(5.0), Some(-1.0), None, Some(2.0)]
+            .into_iter()
+            .enumerate()
+        {
+            let time = Timestamp::from_millis(millis as i64).expect("in range");
+            drawing.add(time, value, None);
+        }
+        assert_eq!(drawing.times, [2, 3]);
+        assert_eq!(drawing.values, [None, Some(2.0)]);
+        assert_eq!(drawing.min, [Some(-1.0), Some(2.0)]);
+        assert_eq!(drawing.max, [Some(5.0), Some(2.0)]);
+    }
 }

@@ -1,5 +1,7 @@
 //! From series to components: what a series says something about.
 
+use std::sync::Arc;
+
 use aiops_core::{Labels, METRIC_NAME, Topology};
 
 /// The parts of a host, and the beginnings of the metrics that describe them.
@@ -54,10 +56,13 @@ pub fn metric(labels: &Labels) -> String {
     labels.without(&PLACES).without(&["job"]).to_string()
 }
 
-/// Adds what is known without being told: the load of a host comes from its processor, and what
-/// runs at a place depends on the parts of that place.
-pub fn add_known_edges(topology: &mut Topology, labels: &Labels) {
+/// Adds what is known without being told: the load of a host comes from its processor.
+pub fn add_known_edges(topology: &mut Arc<Topology>, labels: &Labels) {
     let component = component(labels);
+    if topology.contains(&component) {
+        return;
+    }
+    let topology = Arc::make_mut(topology);
     topology.add_component(&component);
     if let Some(host) = component.strip_suffix("/load") {
         topology.add_call(&component, &format!("{host}/cpu"));

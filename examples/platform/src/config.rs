@@ -41,10 +41,10 @@ pub enum ConfigError {
     },
 }
 
-fn value_error(key: impl Into<String>, what: impl ToString) -> ConfigError {
+fn value_error(key: impl Into<String>, what: impl Into<String>) -> ConfigError {
     ConfigError::Value {
         key: key.into(),
-        what: what.to_string(),
+        what: what.into(),
     }
 }
 
@@ -73,6 +73,7 @@ pub struct Config {
     /// Address to listen on. An address that others can reach requires a token.
     pub listen: SocketAddr,
     /// Token that clients must send.
+    #[serde(deserialize_with = "token")]
     pub token: Option<Secret>,
     /// File that holds the token.
     pub token_file: Option<PathBuf>,
@@ -84,18 +85,22 @@ pub struct Config {
     /// This host's own metrics.
     pub host: Host,
     /// Programs whose metrics are fetched.
+    #[serde(deserialize_with = "checked")]
     pub scrape: Vec<Scrape>,
     /// Bounds on what is taken in.
     pub limits: Limits,
     /// When a sample is unusual.
     pub detection: Detection,
     /// What people are told about. Replaces the built-in rules when given.
+    #[serde(deserialize_with = "checked")]
     pub rules: Vec<RuleFile>,
     /// How alerts become notifications.
     pub alerting: Alerting,
     /// Where notifications go.
+    #[serde(deserialize_with = "checked")]
     pub webhooks: Vec<Webhook>,
     /// What may run out. Replaces the built-in list when given.
+    #[serde(deserialize_with = "checked")]
     pub forecasts: Vec<ForecastTarget>,
     /// Who calls whom, for the search for causes.
     pub calls: Vec<Call>,
@@ -108,7 +113,7 @@ impl Default for Config {
             token: None,
             token_file: None,
             data_dir: PathBuf::from("./aiops-data"),
-            retention: Duration::from_secs(15 * 86_400),
+            retention: Duration::from_hours(360),
             host: Host::default(),
             scrape: Vec::new(),
             limits: Limits::default(),
@@ -323,7 +328,7 @@ fn default_rules() -> Vec<RuleFile> {
     let over = |name, selector, limit, resolve, summary| RuleFile {
         above: Some(limit),
         resolve: Some(resolve),
-        hold: Duration::from_secs(60),
+        hold: Duration::from_mins(1),
         ..rule(name, selector, summary)
     };
     vec![
@@ -353,7 +358,7 @@ fn default_rules() -> Vec<RuleFile> {
         ),
         RuleFile {
             below: Some(1.0),
-            hold: Duration::from_secs(60),
+            hold: Duration::from_mins(1),
             ..rule(
                 "TargetDown",
                 "up",
@@ -389,7 +394,7 @@ impl Default for Alerting {
             group_by: vec!["host".to_owned(), "instance".to_owned()],
             group_wait: Duration::from_secs(5),
             group_interval: Duration::from_secs(15),
-            repeat_interval: Duration::from_secs(4 * 3_600),
+            repeat_interval: Duration::from_hours(4),
             resolve_after: Duration::from_secs(30),
         }
     }
@@ -433,7 +438,7 @@ pub struct ForecastTarget {
 }
 
 fn forecast_horizon() -> Duration {
-    Duration::from_secs(7 * 86_400)
+    Duration::from_hours(168)
 }
 
 fn default_forecasts() -> Vec<ForecastTarget> {
@@ -470,6 +475,38 @@ fn built_in(text: &str) -> Selector {
 fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Selector, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
+}
+
+fn token<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let token = Secret(String::deserialize(deserializer)?);
+    token.check().map_err(serde::de::Error::custom)?;
+    Ok(Some(token))
+}
+
+/// A part of the configuration that is checked where it is read, so that an error names its line.
+trait Check {
+    /// What is wrong.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// Reads a list and checks each entry.
+fn checked<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Check,
+{
+    struct Checked<T>(T);
+
+    impl<'de, T: Deserialize<'de> + Check> Deserialize<'de> for Checked<T> {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let entry = T::deserialize(deserializer)?;
+            entry.check().map_err(serde::de::Error::custom)?;
+            Ok(Self(entry))
+        }
+    }
+
+    let entries = Vec::<Checked<T>>::deserialize(deserializer)?;
+    Ok(entries.into_iter().map(|entry| entry.0).collect())
 }
 
 fn optional_duration<'de, D: serde::Deserializer<'de>>(
@@ -526,18 +563,14 @@ impl Config {
         Ok(())
     }
 
-    /// Checks what the form of the file cannot.
+    /// Checks what concerns several keys, or did not come from a file.
     ///
     /// # Errors
     ///
     /// [`ConfigError::Value`] with the path of the key.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self
-            .token
-            .as_ref()
-            .is_some_and(|token| token.expose().len() < 16)
-        {
-            return Err(value_error("token", "must have at least 16 characters"));
+        if let Some(token) = &self.token {
+            token.check().map_err(|what| value_error("token", what))?;
         }
         if !self.listen.ip().is_loopback() && self.token.is_none() {
             let what = format!(
@@ -549,62 +582,94 @@ impl Config {
         if self.host.interval < Duration::from_millis(100) {
             return Err(value_error("host.interval", "must be at least 100ms"));
         }
-        for (index, scrape) in self.scrape.iter().enumerate() {
-            check_scrape(index, scrape)?;
-        }
-        for (index, rule) in self.rules.iter().enumerate() {
-            check_rule(index, rule)?;
-        }
-        for (index, webhook) in self.webhooks.iter().enumerate() {
-            check_url(&format!("webhooks[{index}].url"), webhook.url.expose())?;
-        }
-        for (index, target) in self.forecasts.iter().enumerate() {
-            if target.above.is_some() == target.below.is_some() {
-                let key = format!("forecasts[{index}]");
-                return Err(value_error(key, "needs either `above` or `below`"));
-            }
+        check_all("scrape", &self.scrape)?;
+        check_all("rules", &self.rules)?;
+        check_all("webhooks", &self.webhooks)?;
+        check_all("forecasts", &self.forecasts)
+    }
+}
+
+fn check_all(key: &str, entries: &[impl Check]) -> Result<(), ConfigError> {
+    for (index, entry) in entries.iter().enumerate() {
+        entry
+            .check()
+            .map_err(|what| value_error(format!("{key}[{index}]"), what))?;
+    }
+    Ok(())
+}
+
+impl Check for Secret {
+    fn check(&self) -> Result<(), String> {
+        const LEAST: usize = 16;
+        if self.0.len() < LEAST {
+            return Err(format!("a token must have at least {LEAST} characters"));
         }
         Ok(())
     }
 }
 
-fn check_scrape(index: usize, scrape: &Scrape) -> Result<(), ConfigError> {
-    if scrape.interval < Duration::from_secs(1) {
-        return Err(value_error(
-            format!("scrape[{index}].interval"),
-            "must be at least 1s",
-        ));
+impl Check for Scrape {
+    fn check(&self) -> Result<(), String> {
+        if self.interval < Duration::from_secs(1) {
+            return Err("`interval` must be at least 1s".to_owned());
+        }
+        if self.timeout.is_zero() {
+            return Err("`timeout` must be longer than 0s".to_owned());
+        }
+        let mut urls = self.targets.iter();
+        urls.try_for_each(|url| check_url("targets", url))
     }
-    scrape
-        .targets
-        .iter()
-        .try_for_each(|target| check_url(&format!("scrape[{index}].targets"), target))
 }
 
-fn check_rule(index: usize, rule: &RuleFile) -> Result<(), ConfigError> {
-    let conditions = [
-        rule.above.is_some(),
-        rule.below.is_some(),
-        rule.anomaly.is_some(),
-        rule.absent.is_some(),
-    ];
-    if conditions.into_iter().filter(|given| *given).count() == 1 {
-        return Ok(());
+impl Check for RuleFile {
+    fn check(&self) -> Result<(), String> {
+        let conditions = [
+            self.above.is_some(),
+            self.below.is_some(),
+            self.anomaly.is_some(),
+            self.absent.is_some(),
+        ];
+        if conditions.into_iter().filter(|given| *given).count() != 1 {
+            return Err(format!(
+                "rule `{}` needs exactly one of `above`, `below`, `anomaly` and `absent`",
+                self.name
+            ));
+        }
+        if self.resolve.is_some() && self.above.is_none() && self.below.is_none() {
+            return Err(format!(
+                "rule `{}` has `resolve`, which goes with `above` or `below`",
+                self.name
+            ));
+        }
+        crate::setup::rule(self).map(|_| ())
     }
-    let what = "needs exactly one of `above`, `below`, `anomaly` and `absent`";
-    Err(value_error(format!("rules[{index}] ({})", rule.name), what))
 }
 
-fn check_url(key: &str, url: &str) -> Result<(), ConfigError> {
+impl Check for Webhook {
+    fn check(&self) -> Result<(), String> {
+        check_url("url", self.url.expose())
+    }
+}
+
+impl Check for ForecastTarget {
+    fn check(&self) -> Result<(), String> {
+        if self.above.is_some() == self.below.is_some() {
+            return Err("a forecast needs either `above` or `below`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The address itself is not shown: those of webhooks hold secrets.
+fn check_url(key: &str, url: &str) -> Result<(), String> {
     let rest = url
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("https://"));
     if rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
         Ok(())
     } else {
-        Err(value_error(
-            key,
-            "must begin with http:// or https:// and name a host",
+        Err(format!(
+            "`{key}` must begin with http:// or https:// and name a host"
         ))
     }
 }

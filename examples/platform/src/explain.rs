@@ -1,90 +1,100 @@
 //! From an incident to its causes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use aiops_core::store::SeriesStore;
+use aiops_core::prepare::CounterRate;
 use aiops_core::{
-    Case, Cause, ChangeEvent, ComponentMetric, Labels, RootCauseRanker, Series, StorageError,
-    TimeRange, Timestamp, Topology,
+    Case, Cause, ChangeEvent, ComponentMetric, Labels, RootCauseRanker as _, Sample, Series,
+    StorageError, TimeAxis, TimeRange, Timestamp, Topology,
 };
 use aiops_rca::graph_deviation::GraphDeviation;
 
+use crate::chart::SeriesStoreDebug;
 use crate::component;
 
 /// How much of the time before the onset is taken as normal.
-const BEFORE: Duration = Duration::from_secs(30 * 60);
+const BEFORE: Duration = Duration::from_mins(30);
 /// Causes that are kept.
 const MAX_CAUSES: usize = 5;
 
-/// What the search for causes looks at.
+/// What the search for causes looks at. It owns everything, so that the pipeline goes on
+/// meanwhile.
 #[derive(Debug)]
-pub struct Scene<'a> {
-    /// Series whose components may be the cause.
-    pub series: Vec<Labels>,
+pub struct Scene {
+    /// Series whose components may be the cause, and whether each is a counter, whose rate
+    /// counts.
+    pub series: Vec<(Labels, bool)>,
     /// When it began, as the detectors saw it.
     pub onset: Timestamp,
     /// Now.
     pub now: Timestamp,
     /// Who depends on whom.
-    pub topology: &'a Topology,
+    pub topology: Arc<Topology>,
     /// What was changed.
-    pub changes: &'a [ChangeEvent],
+    pub changes: Vec<ChangeEvent>,
+    /// What ranks them.
+    pub ranker: Arc<GraphDeviation>,
+    /// Where their samples are.
+    pub store: Arc<dyn SeriesStoreDebug>,
 }
 
-/// The likeliest causes, the first the likeliest; empty when nothing was found.
-///
-/// # Errors
-///
-/// [`StorageError`] when the samples cannot be read.
-pub fn causes(
-    store: &dyn SeriesStore,
-    ranker: &GraphDeviation,
-    scene: &Scene<'_>,
-) -> Result<Vec<Cause>, StorageError> {
-    let metrics = read(store, scene)?;
-    let views: Vec<_> = metrics
-        .iter()
-        .map(|(component, metric, series)| ComponentMetric {
-            component,
-            metric,
-            reference: None,
-            observed: series.view(),
-        })
-        .collect();
-    let case = Case {
-        metrics: &views,
-        onset: Some(scene.onset),
-        symptom: None,
-        topology: scene.topology,
-        changes: scene.changes,
-    };
-    let mut causes = ranker.rank(&case).unwrap_or_else(|error| {
-        tracing::warn!(%error, "no cause could be looked for");
-        Vec::new()
-    });
-    causes.truncate(MAX_CAUSES);
-    Ok(causes)
-}
+impl Scene {
+    /// The likeliest causes, the first the likeliest; empty when nothing was found, `None` when
+    /// the search failed, which is logged.
+    pub fn causes(&self) -> Option<Vec<Cause>> {
+        let read = self.read().inspect_err(|error| {
+            tracing::error!(
+                error = crate::ingest::describe(error),
+                "cannot read for causes"
+            );
+        });
+        let metrics = read.ok()?;
+        let views: Vec<_> = metrics
+            .iter()
+            .map(|(component, metric, series)| ComponentMetric {
+                component,
+                metric,
+                reference: None,
+                observed: series.view(),
+            })
+            .collect();
+        let case = Case {
+            metrics: &views,
+            onset: Some(self.onset),
+            symptom: None,
+            topology: &self.topology,
+            changes: &self.changes,
+        };
+        let ranked = self
+            .ranker
+            .rank(&case)
+            .inspect_err(|error| tracing::warn!(%error, "no cause could be looked for"));
+        let mut causes = ranked.ok()?;
+        causes.truncate(MAX_CAUSES);
+        Some(causes)
+    }
 
-fn read(
-    store: &dyn SeriesStore,
-    scene: &Scene<'_>,
-) -> Result<Vec<(String, String, Series)>, StorageError> {
-    let end = scene.now.saturating_add(Duration::from_nanos(1));
-    let range = TimeRange::new(scene.onset.saturating_sub(BEFORE), end);
-    let mut metrics = Vec::with_capacity(scene.series.len());
-    for labels in &scene.series {
-        let exactly = crate::pipeline::exact_selector(labels);
-        for (found, columns) in store.read(&exactly, range)? {
-            // Infinite values are kept by the store but mean nothing here.
-            let values = columns
-                .values
-                .iter()
-                .map(|value| if value.is_finite() { *value } else { f64::NAN })
-                .collect();
-            let series = aiops_core::TimeAxis::listed(columns.times)
-                .and_then(|axis| Series::new(axis, values));
-            if let (true, Ok(series)) = (&found == labels, series) {
+    fn read(&self) -> Result<Vec<(String, String, Series)>, StorageError> {
+        let end = self.now.saturating_add(Duration::from_nanos(1));
+        let range = TimeRange::new(self.onset.saturating_sub(BEFORE), end);
+        let mut metrics = Vec::with_capacity(self.series.len());
+        for (labels, counter) in &self.series {
+            let columns = crate::chart::read_one(self.store.as_ref(), labels, range)?;
+            let mut rate = CounterRate::default();
+            let mut usable = |(time, value): (&Timestamp, &f64)| {
+                let shown = if *counter {
+                    rate.update(Sample::new(*time, *value))
+                } else {
+                    Some(*value)
+                };
+                // Infinite values are kept by the store but mean nothing here.
+                shown.filter(|value| value.is_finite()).unwrap_or(f64::NAN)
+            };
+            let samples = columns.times.iter().zip(&columns.values);
+            let values = samples.map(&mut usable).collect();
+            let axis = TimeAxis::listed(columns.times);
+            if let Ok(series) = axis.and_then(|axis| Series::new(axis, values)) {
                 metrics.push((
                     component::component(labels),
                     component::metric(labels),
@@ -92,6 +102,6 @@ fn read(
                 ));
             }
         }
+        Ok(metrics)
     }
-    Ok(metrics)
 }

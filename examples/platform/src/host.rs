@@ -1,6 +1,6 @@
 //! This host's own metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aiops_core::ingest::{Batch, MetricMetadata};
@@ -112,7 +112,7 @@ pub struct HostCollector {
     networks: Networks,
     modes: cpu_modes::CpuModes,
     labels: BTreeMap<(&'static str, String, String), Labels>,
-    process_names: BTreeMap<String, ()>,
+    process_names: BTreeSet<String>,
     last: Option<Timestamp>,
 }
 
@@ -131,7 +131,7 @@ impl HostCollector {
             networks: Networks::new_with_refreshed_list()?,
             modes: cpu_modes::CpuModes::default(),
             labels: BTreeMap::new(),
-            process_names: BTreeMap::new(),
+            process_names: BTreeSet::new(),
             last: None,
         })
     }
@@ -210,7 +210,7 @@ impl HostCollector {
             remember(names, name);
         }
         // A name that was once at the top is followed on, or its series would have holes.
-        for (name, (cpu, memory)) in by_name.iter().filter(|(name, _)| names.contains_key(*name)) {
+        for (name, (cpu, memory)) in by_name.iter().filter(|(name, _)| names.contains(*name)) {
             if with_cpu {
                 out.push1("host_process_cpu_percent", ("process", name), *cpu);
             }
@@ -219,17 +219,17 @@ impl HostCollector {
     }
 }
 
-fn remember(names: &mut BTreeMap<String, ()>, name: &str) {
-    if names.len() < MAX_PROCESS_NAMES && !names.contains_key(name) {
-        names.insert(name.to_owned(), ());
+fn remember(names: &mut BTreeSet<String>, name: &str) {
+    if names.len() < MAX_PROCESS_NAMES && !names.contains(name) {
+        names.insert(name.to_owned());
     }
 }
 
-fn top<'a>(
-    by_name: &'a BTreeMap<String, (f64, f64)>,
+fn top(
+    by_name: &BTreeMap<String, (f64, f64)>,
     count: usize,
     key: impl Fn(&(f64, f64)) -> f64,
-) -> Vec<(&'a str, f64)> {
+) -> Vec<(&str, f64)> {
     let mut sorted: Vec<_> = by_name
         .iter()
         .map(|(name, sums)| (name.as_str(), key(sums)))
@@ -324,8 +324,8 @@ fn memory(system: &System, out: &mut Output<'_>) {
 
 fn disks(disks: &mut Disks, elapsed: Option<Duration>, out: &mut Output<'_>) {
     disks.refresh(true);
-    let mut seen = std::collections::BTreeSet::new();
-    for disk in disks.list().iter().filter(|disk| disk.total_space() > 0) {
+    let mut seen = BTreeSet::new();
+    for disk in disks.iter().filter(|disk| disk.total_space() > 0) {
         let mount = disk.mount_point().to_string_lossy().into_owned();
         let (total, free) = (disk.total_space() as f64, disk.available_space() as f64);
         out.push1(
@@ -361,7 +361,8 @@ fn networks(networks: &mut Networks, elapsed: Option<Duration>, out: &mut Output
     let mut sorted: Vec<_> = networks.iter().collect();
     sorted.sort_by_key(|(name, _)| *name);
     for (name, data) in sorted {
-        let label = ("interface", name.as_str());
+        let name = name.to_string_lossy();
+        let label = ("interface", &*name);
         let errors = data.errors_on_received() + data.errors_on_transmitted();
         out.push1(
             "host_network_received_bytes_per_second",
@@ -397,12 +398,12 @@ mod cpu_modes {
             let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
             text.lines()
                 .filter_map(parse)
-                .flat_map(|(core, ticks)| self.share(core, ticks))
+                .flat_map(|(core, ticks)| self.share(&core, ticks))
                 .collect()
         }
 
-        fn share(&mut self, core: String, ticks: [u64; 8]) -> Vec<(String, &'static str, f64)> {
-            let Some(before) = self.last.insert(core.clone(), ticks) else {
+        fn share(&mut self, core: &str, ticks: [u64; 8]) -> Vec<(String, &'static str, f64)> {
+            let Some(before) = self.last.insert(core.to_owned(), ticks) else {
                 return Vec::new();
             };
             // A counter of a core may step back a little; that is no time spent.
@@ -418,7 +419,7 @@ mod cpu_modes {
             MODES
                 .iter()
                 .zip(spent)
-                .map(|(mode, ticks)| (core.clone(), *mode, 100.0 * ticks as f64 / total as f64))
+                .map(|(mode, ticks)| (core.to_owned(), *mode, 100.0 * ticks as f64 / total as f64))
                 .collect()
         }
     }
@@ -454,8 +455,8 @@ mod cpu_modes {
         #[test]
         fn shares_add_up_to_the_whole() {
             let mut modes = CpuModes::default();
-            assert!(modes.share("0".into(), [0; 8]).is_empty());
-            let shares = modes.share("0".into(), [30, 0, 10, 60, 0, 0, 0, 0]);
+            assert!(modes.share("0", [0; 8]).is_empty());
+            let shares = modes.share("0", [30, 0, 10, 60, 0, 0, 0, 0]);
             assert_eq!(shares[0], ("0".to_owned(), "user", 30.0));
             assert!((shares.iter().map(|share| share.2).sum::<f64>() - 100.0).abs() < 1e-9);
         }

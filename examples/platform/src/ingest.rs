@@ -83,8 +83,8 @@ impl Intake {
     /// [`StorageError`]; the event is then refused, and counted so.
     pub fn change(&self, now: Timestamp, change: &ChangeEvent) -> Result<(), StorageError> {
         let mut record = vec![CHANGE];
-        serde_json::to_writer(&mut record, change)
-            .unwrap_or_else(|error| panic!("a change event is JSON: {error}"));
+        let text = serde_json::json!(change).to_string();
+        record.extend(text.bytes());
         self.keep(now, &record)
             .inspect_err(|error| self.counters.refuse(reason(error), 1))
     }
@@ -143,10 +143,8 @@ pub fn describe(error: &StorageError) -> String {
 /// Adds labels to every series of a batch; a label that the series has already moves to
 /// `exported_NAME`, as Prometheus does.
 pub fn add_labels(batch: &Batch, labels: &BTreeMap<String, String>) -> Batch {
-    let mut labelled = Batch {
-        metadata: batch.metadata.clone(),
-        ..Batch::default()
-    };
+    let mut labelled = Batch::default();
+    labelled.metadata.clone_from(&batch.metadata);
     for series in batch.iter() {
         let mut own = series.labels.clone();
         for (name, value) in labels {

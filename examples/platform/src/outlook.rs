@@ -10,11 +10,15 @@ use aiops_forecast::capacity::{Capacity, CapacityConfig, Limit, Outlook};
 use crate::config::ForecastTarget;
 
 /// How much of the past a forecast looks at.
-const PAST: Duration = Duration::from_secs(6 * 3_600);
+const PAST: Duration = Duration::from_hours(48);
 /// Points that the past is reduced to.
-const POINTS: usize = 360;
+const POINTS: usize = 480;
 /// Points with a value that a forecast needs.
 const MIN_POINTS: usize = 30;
+/// How long a series must have been there before anything is said about it.
+const MIN_PAST: Duration = Duration::from_mins(2);
+/// No forecast looks further ahead than so many times as long as it has looked back.
+const REACH: u32 = 30;
 /// Series that are forecast for one target; the first in order of labels.
 const MAX_SERIES: usize = 200;
 
@@ -50,7 +54,10 @@ pub fn forecast_all(
         .iter()
         .flat_map(|target| forecast_target(store, target, now))
         .collect();
-    found.sort_by_key(|one| (one.outlook.median.unwrap_or(Timestamp::MAX), one.id()));
+    found.sort_by(|a, b| {
+        let urgency = a.outlook.by_urgency(&b.outlook);
+        urgency.then_with(|| a.labels.cmp(&b.labels))
+    });
     found
 }
 
@@ -90,18 +97,23 @@ fn forecast_one(target: &ForecastTarget, labels: Labels, past: &Series) -> Optio
         (None, Some(value)) => (Limit::Below(value), value),
         (None, None) => return None, // refused when the configuration is checked
     };
+    let axis = past.view().axis();
+    let seen = axis.last()?.since(axis.first()?);
+    if seen < MIN_PAST {
+        return None;
+    }
+    let horizon = target.horizon.min(seen * REACH);
     let mut config = CapacityConfig::default();
-    config.horizon = target.horizon;
+    config.horizon = horizon;
     let outlook = Capacity::try_from(config)
         .ok()?
         .outlook(past.view(), limit)
         .ok()?;
-    let current = past.view().present().last()?;
     Some(Exhaustion {
         labels,
         limit: value,
-        current,
-        horizon: target.horizon,
+        current: outlook.current,
+        horizon,
         outlook,
     })
 }
@@ -123,4 +135,27 @@ fn on_grid(times: &[Timestamp], values: &[f64]) -> Option<Series> {
     }
     let series = Series::new(TimeAxis::regular(first, step, len).ok()?, grid).ok()?;
     series.view().require(MIN_POINTS).is_ok().then_some(series)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_keeps_the_last_sample_of_each_interval_and_leaves_gaps() {
+        let at = |secs: u64| Timestamp::EPOCH.saturating_add(Duration::from_secs(secs));
+        let times: Vec<_> = (0..480)
+            .filter(|secs| *secs != 7)
+            .map(|secs| at(2 * secs))
+            .collect();
+        let values: Vec<_> = times.iter().map(|time| time.as_secs_f64()).collect();
+        let grid = on_grid(&times, &values).expect("enough samples");
+        assert_eq!(
+            grid.view().axis().step(),
+            Some(Duration::from_secs_f64(958.0 / 480.0))
+        );
+        assert_eq!(grid.view().values()[0], 0.0);
+        assert!(grid.view().values()[7].is_nan());
+        assert!(on_grid(&times[..20], &values[..20]).is_none());
+    }
 }

@@ -1,19 +1,18 @@
 //! What happens to a record: store, detect, alert, explain. No thread, no clock, no network: time
 //! comes in with the record, so that recorded data runs through the very same code.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiops_alert::engine::{AlertEngine, Notification};
+use aiops_alert::engine::{AlertEngine, Delivery, Notification};
 use aiops_alert::rule::RuleSet;
 use aiops_alert::webhook;
 use aiops_core::ingest::{Batch, MetricMetadata};
 use aiops_core::{
-    AlertStatus, ChangeEvent, Fingerprint, Incident, IncidentStatus, Labels, MatchOp, Matcher,
-    Outcome, Sample, Selector, StorageError, Timestamp, Topology,
+    AlertStatus, Cause, ChangeEvent, Incident, IncidentStatus, Labels, Matcher, Outcome, Sample,
+    Selector, StorageError, Timestamp, Topology,
 };
-use aiops_detect::monitor::SeriesMonitor;
 use aiops_rca::graph_deviation::GraphDeviation;
 use serde_json::Value;
 
@@ -21,18 +20,23 @@ use crate::chart::SeriesStoreDebug;
 use crate::component;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::explain;
+use crate::explain::Scene;
 use crate::ingest::Record;
-use crate::notify::{Delivery, Outgoing};
+use crate::notify::Outgoing;
 use crate::setup;
 use crate::watch::Watch;
+use crate::watches::Watches;
 
 /// Changes that are remembered.
 const MAX_CHANGES: usize = 1_000;
 /// Metrics whose description is remembered.
 const MAX_METADATA: usize = 50_000;
 /// How far back an anomaly may have begun to belong to an incident.
-const ONSET_WINDOW: Duration = Duration::from_secs(10 * 60);
+const ONSET_WINDOW: Duration = Duration::from_mins(10);
+/// Series that are looked at for one incident.
+const MAX_SCENE: usize = 2_000;
+/// Components that are followed from what is in trouble to what it depends on.
+const MAX_REACHED: usize = 1_000;
 /// Alert rules and groups are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -42,21 +46,23 @@ pub struct Pipeline {
     config: Arc<Config>,
     counters: Arc<Counters>,
     store: Arc<dyn SeriesStoreDebug>,
-    pub(crate) watches: HashMap<Fingerprint, Watch>,
+    pub(crate) watches: Watches,
     metadata: BTreeMap<String, MetricMetadata>,
+    metadata_version: u64,
     pub(crate) rules: RuleSet,
     pub(crate) engine: AlertEngine,
     pub(crate) changes: VecDeque<ChangeEvent>,
-    topology: Topology,
-    ranker: GraphDeviation,
+    /// Shared with searches for causes, which run beside the pipeline.
+    topology: Arc<Topology>,
+    ranker: Arc<GraphDeviation>,
     pub(crate) clock: Timestamp,
 }
 
 /// Counts over all series.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Overview {
-    /// Hosts seen.
-    pub hosts: u64,
+    /// Hosts seen, in order of name.
+    pub hosts: BTreeMap<String, HostRow>,
     /// Series with an anomaly now.
     pub anomalous: u64,
     /// Series whose detector has not seen enough.
@@ -98,12 +104,13 @@ impl Pipeline {
         Ok(Self {
             rules: setup::rules(&config)?,
             engine: setup::engine(&config)?,
-            ranker: setup::ranker()?,
-            watches: HashMap::new(),
+            ranker: Arc::new(setup::ranker()?),
+            watches: Watches::default(),
             metadata: BTreeMap::new(),
+            metadata_version: 0,
             changes: VecDeque::new(),
             clock: Timestamp::MIN,
-            topology,
+            topology: Arc::new(topology),
             config,
             counters,
             store,
@@ -125,40 +132,73 @@ impl Pipeline {
     }
 
     fn samples(&mut self, batch: &Batch) -> Result<(), StorageError> {
-        for about in &batch.metadata {
-            if self.metadata.len() < MAX_METADATA {
-                self.metadata.insert(about.metric.clone(), about.clone());
-            }
-        }
         let report = self.store.append(batch)?;
         self.counters.stored(report);
+        self.learn_metadata(&batch.metadata);
         for series in batch.iter() {
             let id = series.labels.fingerprint();
-            if !self.watches.contains_key(&id) {
+            if self.watches.get(id).is_none() {
                 if self.watches.len() >= self.config.limits.series {
                     continue; // counted by the store, which has the same limit
                 }
                 let watch = self.new_watch(series.labels);
                 component::add_known_edges(&mut self.topology, series.labels);
-                self.watches.insert(id, watch);
+                self.watches.insert(watch);
             }
-            let Some(watch) = self.watches.get_mut(&id) else {
+            let Some(watch) = self.watches.get_mut(id) else {
                 continue;
             };
             if &watch.labels != series.labels {
-                self.counters
-                    .refuse("series.same-fingerprint", series.values.len() as u64);
+                let count = series.values.len() as u64;
+                self.counters.refuse("series.same-fingerprint", count);
                 continue;
             }
             for (time, value) in series.times.iter().zip(series.values) {
                 let sample = Sample::new(*time, *value);
-                self.rules.observe_sample(&watch.labels, sample);
+                self.rules.observe_sample(series.labels, sample);
                 if let Some(verdict) = watch.update(sample) {
-                    self.rules.observe_verdict(&watch.labels, verdict);
+                    self.rules.observe_verdict(series.labels, verdict);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Remembers what senders say about their metrics. Series that were taken for something else
+    /// start anew.
+    fn learn_metadata(&mut self, batch: &[MetricMetadata]) {
+        let mut changed = false;
+        for about in batch {
+            let known = self.metadata.get(&about.metric);
+            if known == Some(about) || (known.is_none() && self.metadata.len() >= MAX_METADATA) {
+                continue;
+            }
+            changed |= known.map(|known| &known.kind) != Some(&about.kind);
+            self.metadata.insert(about.metric.clone(), about.clone());
+            self.metadata_version += 1;
+        }
+        if !changed {
+            return;
+        }
+        let misjudged = |watch: &&Watch| {
+            let kind = self.kind(&watch.labels);
+            component::is_counter(&watch.labels, kind) != watch.rate.is_some()
+        };
+        let anew: Vec<Watch> = self
+            .watches
+            .iter()
+            .filter(misjudged)
+            .map(|watch| self.new_watch(&watch.labels))
+            .collect();
+        for watch in anew {
+            self.watches.insert(watch);
+        }
+    }
+
+    fn kind(&self, labels: &Labels) -> Option<&str> {
+        self.metadata
+            .get(labels.metric())
+            .map(|about| about.kind.as_str())
     }
 
     fn change(&mut self, change: ChangeEvent) {
@@ -173,10 +213,7 @@ impl Pipeline {
 
     /// A watch that has seen nothing, as the configuration wants it for this series.
     pub fn new_watch(&self, labels: &Labels) -> Watch {
-        let kind = self
-            .metadata
-            .get(labels.metric())
-            .map(|about| about.kind.as_str());
+        let kind = self.kind(labels);
         let monitor =
             component::is_watched(labels).then(|| setup::monitor(&self.config.detection, labels));
         Watch {
@@ -191,7 +228,7 @@ impl Pipeline {
 
     /// Lets time pass up to `now`; answers what is to be sent. Steps of less than a second are
     /// gathered, so this may be called after every record.
-    pub fn advance(&mut self, now: Timestamp, last_tick: &mut Timestamp) -> Vec<Outgoing> {
+    pub fn advance(&mut self, now: Timestamp, last_tick: &mut Timestamp) -> Vec<Notification> {
         if now.since(*last_tick) < TICK {
             return Vec::new();
         }
@@ -200,24 +237,107 @@ impl Pipeline {
         for alert in self.rules.tick(now) {
             self.engine.receive(now, alert);
         }
-        let notifications = self.engine.tick(now);
-        notifications
-            .iter()
-            .map(|notification| self.outgoing(now, notification))
-            .collect()
+        self.engine.tick(now)
     }
 
-    fn outgoing(&mut self, now: Timestamp, notification: &Notification) -> Outgoing {
-        let id = notification.incident;
-        let resolved = notification.status == AlertStatus::Resolved;
-        if !resolved && let Some(causes) = self.investigate(now, id) {
-            self.engine.set_causes(id, causes);
+    /// What the causes of a notified incident are to be searched in; `None` when it is over.
+    /// Owns what it needs, so that the search does not hold up the pipeline.
+    pub fn scene(&self, now: Timestamp, notification: &Notification) -> Option<Scene> {
+        if notification.status == AlertStatus::Resolved {
+            return None;
         }
-        let incident = self.engine.incident(id);
+        let incident = self.engine.incident(notification.incident)?;
+        let alerting = self.alerting(incident);
+        let reached = self.reached(&alerting);
+        let mut near: Vec<&Watch> = self
+            .watches
+            .iter()
+            .filter(|watch| watch.monitor.is_some())
+            .filter(|watch| {
+                shares_all(&watch.labels, &incident.group)
+                    || reached.contains(&component::component(&watch.labels))
+            })
+            .collect();
+        near.sort_by_key(|watch| (watch.anomalous_since.is_none(), &watch.labels));
+        if near.len() > MAX_SCENE {
+            tracing::warn!(
+                incident = %incident.id,
+                series = near.len(),
+                "causes are searched among the first {MAX_SCENE} series only"
+            );
+            near.truncate(MAX_SCENE);
+        }
+        let earliest = incident.opened_at.saturating_sub(ONSET_WINDOW);
+        let onset = alerting
+            .iter()
+            .filter_map(|watch| watch.anomalous_since)
+            .filter(|since| *since >= earliest)
+            .min()
+            .unwrap_or(incident.opened_at);
+        Some(Scene {
+            series: near
+                .iter()
+                .map(|watch| (watch.labels.clone(), watch.rate.is_some()))
+                .collect(),
+            onset,
+            now,
+            topology: self.topology.clone(),
+            changes: self.changes.iter().cloned().collect(),
+            ranker: self.ranker.clone(),
+            store: self.store.clone(),
+        })
+    }
+
+    /// The series that the alerts of an incident are about.
+    fn alerting(&self, incident: &Incident) -> Vec<&Watch> {
+        let rules: Vec<_> = incident
+            .alerts
+            .iter()
+            .filter_map(|alert| {
+                let name = alert.labels.get("alertname")?;
+                let rule = self.config.rules.iter().find(|rule| rule.name == name)?;
+                Some((&rule.selector, &alert.labels))
+            })
+            .collect();
+        let is_meant = |watch: &&Watch| {
+            rules.iter().any(|(selector, labels)| {
+                selector.matches(&watch.labels) && agrees(&watch.labels, labels)
+            })
+        };
+        self.watches.iter().filter(is_meant).collect()
+    }
+
+    /// The components of these series, and all that they depend on.
+    fn reached(&self, watches: &[&Watch]) -> BTreeSet<String> {
+        let mut waiting: Vec<String> = watches
+            .iter()
+            .map(|watch| component::component(&watch.labels))
+            .collect();
+        let mut reached = BTreeSet::new();
+        while let Some(component) = waiting.pop() {
+            if reached.len() < MAX_REACHED && !reached.contains(&component) {
+                waiting.extend(self.topology.dependencies(&component).map(str::to_owned));
+                reached.insert(component);
+            }
+        }
+        reached
+    }
+
+    /// A notification ready to be sent, with the causes that were found, if they were searched.
+    pub fn outgoing(
+        &mut self,
+        notification: &Notification,
+        causes: Option<Vec<Cause>>,
+    ) -> Outgoing {
+        if let Some(causes) = causes {
+            self.engine.set_causes(notification.incident, causes);
+        }
+        let incident = self.engine.incident(notification.incident);
         let body = webhook::payload(notification, incident, &setup::external_url(&self.config));
         Outgoing {
             key: notification.key.clone(),
-            resolved,
+            webhook: notification.integration,
+            resolved: notification.status == AlertStatus::Resolved,
             body: body.to_string(),
             summary: incident
                 .map(|incident| incident.summary.clone())
@@ -225,71 +345,9 @@ impl Pipeline {
         }
     }
 
-    /// The causes of an incident, or `None` when they cannot be looked for.
-    fn investigate(
-        &self,
-        now: Timestamp,
-        id: aiops_core::IncidentId,
-    ) -> Option<Vec<aiops_core::Cause>> {
-        let incident = self.engine.incident(id)?;
-        let earliest = incident.opened_at.saturating_sub(ONSET_WINDOW);
-        let series: Vec<&Watch> = self
-            .watches
-            .values()
-            .filter(|watch| self.is_near(incident, &watch.labels))
-            .collect();
-        let alerting = |watch: &&&Watch| {
-            incident
-                .alerts
-                .iter()
-                .any(|alert| shares_all(&watch.labels, &alert.labels))
-        };
-        let onset = series
-            .iter()
-            .filter(alerting)
-            .filter_map(|watch| watch.anomalous_since)
-            .filter(|since| *since >= earliest)
-            .min()
-            .unwrap_or(incident.opened_at);
-        let mut labels: Vec<_> = series.iter().map(|watch| watch.labels.clone()).collect();
-        labels.sort();
-        let changes: Vec<_> = self.changes.iter().cloned().collect();
-        let scene = explain::Scene {
-            series: labels,
-            onset,
-            now,
-            topology: &self.topology,
-            changes: &changes,
-        };
-        explain::causes(self.store.as_ref(), &self.ranker, &scene)
-            .inspect_err(|error| {
-                tracing::error!(
-                    error = crate::ingest::describe(error),
-                    "cannot read for causes"
-                );
-            })
-            .ok()
-    }
-
-    /// Whether the series belongs to the place of the incident, or to something it depends on.
-    fn is_near(&self, incident: &Incident, labels: &Labels) -> bool {
-        if shares_all(labels, &incident.group) {
-            return true;
-        }
-        let own = component::component(labels);
-        incident.alerts.iter().any(|alert| {
-            let alerting = component::component(&alert.labels);
-            self.topology
-                .dependencies(&alerting)
-                .any(|needed| needed == own)
-        })
-    }
-
     /// What became of an attempt to send.
-    pub fn delivered(&mut self, now: Timestamp, key: &str, delivery: &Delivery) {
-        self.counters.delivery(*delivery == Delivery::Done);
-        self.engine
-            .report_delivery(now, key, setup::delivery(delivery));
+    pub fn delivered(&mut self, now: Timestamp, key: &str, delivery: Delivery) {
+        self.engine.report_delivery(now, key, delivery);
     }
 
     /// The store.
@@ -297,14 +355,9 @@ impl Pipeline {
         &self.store
     }
 
-    /// All series under watch, in no order.
-    pub fn watches(&self) -> impl Iterator<Item = &Watch> {
-        self.watches.values()
-    }
-
-    /// One series under watch.
-    pub fn watch(&self, id: Fingerprint) -> Option<&Watch> {
-        self.watches.get(&id)
+    /// All series under watch.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
     }
 
     /// What is known about a metric; for a part of a histogram or summary, about the whole.
@@ -337,55 +390,98 @@ impl Pipeline {
         serde_json::to_value(self.engine.ledger()).unwrap_or_default()
     }
 
-    /// Counts over all series.
+    /// All descriptions of metrics.
+    pub fn all_metadata(&self) -> &BTreeMap<String, MetricMetadata> {
+        &self.metadata
+    }
+
+    /// Counts the changes of the descriptions, so that they are written only when there were any.
+    pub fn metadata_version(&self) -> u64 {
+        self.metadata_version
+    }
+
+    /// Puts descriptions of metrics back.
+    pub fn restore_metadata(&mut self, metadata: &[MetricMetadata]) {
+        self.learn_metadata(metadata);
+    }
+
+    /// Puts the state of rules, incidents and changes back. Rules and waits are those of the
+    /// configuration, which may have changed since.
+    pub fn restore(
+        &mut self,
+        rules: &RuleSet,
+        engine: &AlertEngine,
+        changes: Vec<ChangeEvent>,
+        clock: Timestamp,
+    ) {
+        self.rules.adopt(rules);
+        self.engine.adopt(engine);
+        self.clock = clock;
+        self.changes = changes.into();
+    }
+
+    /// Puts a series back.
+    pub fn restore_watch(&mut self, watch: Watch) {
+        component::add_known_edges(&mut self.topology, &watch.labels);
+        self.watches.insert(watch);
+    }
+
+    /// Plays samples that are in the store already through the detector of their series.
+    pub fn catch_up(&mut self, labels: &Labels, times: &[Timestamp], values: &[f64]) {
+        let id = labels.fingerprint();
+        if self.watches.get(id).is_none() {
+            if self.watches.len() >= self.config.limits.series {
+                return;
+            }
+            self.restore_watch(self.new_watch(labels));
+        }
+        let Some(watch) = self.watches.get_mut(id) else {
+            return;
+        };
+        if &watch.labels == labels {
+            for (time, value) in times.iter().zip(values) {
+                watch.update(Sample::new(*time, *value));
+            }
+        }
+    }
+
+    /// Counts over all series, and for each host, in order of name.
     pub fn overview(&self) -> Overview {
         let mut overview = Overview {
-            hosts: self.hosts().len() as u64,
             open_incidents: self
                 .incidents()
                 .filter(|incident| incident.status() == IncidentStatus::Open)
                 .count() as u64,
             ..Overview::default()
         };
-        for watch in self.watches.values() {
+        for watch in self.watches.iter() {
             let (anomalous, warming) = flags(watch);
             overview.anomalous += anomalous;
             overview.warming += warming;
             overview.detector_bytes += watch.size_bytes() as u64;
-        }
-        overview
-    }
-
-    /// Counts for each host, in order of name.
-    pub fn hosts(&self) -> BTreeMap<String, HostRow> {
-        let mut hosts: BTreeMap<String, HostRow> = BTreeMap::new();
-        for watch in self.watches.values() {
             let host = component::host(&watch.labels);
             if host.is_empty() {
                 continue;
             }
-            if !hosts.contains_key(host) {
-                hosts.insert(host.to_owned(), HostRow::default());
+            if !overview.hosts.contains_key(host) {
+                overview.hosts.insert(host.to_owned(), HostRow::default());
             }
-            let Some(row) = hosts.get_mut(host) else {
-                continue;
-            };
-            let (anomalous, warming) = flags(watch);
-            row.series += 1;
-            row.anomalous += anomalous;
-            row.warming += warming;
-            row.last_sample = row
-                .last_sample
-                .max(watch.last.map_or(Timestamp::EPOCH, |l| l.time));
+            if let Some(row) = overview.hosts.get_mut(host) {
+                row.series += 1;
+                row.anomalous += anomalous;
+                row.warming += warming;
+                let last = watch.last.map_or(Timestamp::EPOCH, |last| last.time);
+                row.last_sample = row.last_sample.max(last);
+            }
         }
-        hosts
+        overview
     }
 
     /// Forgets series that have had no sample since `oldest`; the store has forgotten their
     /// samples too.
     pub fn forget_before(&mut self, oldest: Timestamp) {
         self.watches
-            .retain(|_, watch| watch.last.is_none_or(|last| last.time >= oldest));
+            .retain(|watch| watch.last.is_none_or(|last| last.time >= oldest));
     }
 }
 
@@ -398,24 +494,20 @@ fn flags(watch: &Watch) -> (u64, u64) {
     }
 }
 
-/// Whether `labels` has every label of `wanted` that it has at all, and at least one of them.
+/// Whether no label that both have differs.
+fn agrees(labels: &Labels, other: &Labels) -> bool {
+    other
+        .iter()
+        .all(|(name, value)| labels.get(name).is_none_or(|own| own == value))
+}
+
+/// Whether both have some label in common, and none that differs.
 fn shares_all(labels: &Labels, wanted: &Labels) -> bool {
-    let mut shared = 0;
-    for (name, value) in wanted.iter() {
-        match labels.get(name) {
-            Some(own) if own == value => shared += 1,
-            Some(_) => return false,
-            None => {}
-        }
-    }
-    shared > 0
+    agrees(labels, wanted) && wanted.iter().any(|(name, _)| labels.get(name).is_some())
 }
 
 /// A selector for the series with these labels (and those that have more).
 pub fn exact_selector(labels: &Labels) -> Selector {
-    let equal = |(name, value): (&str, &str)| Matcher::new(name, MatchOp::Equal, value).ok();
-    Selector::new(labels.iter().filter_map(equal).collect())
+    let equal = |(name, value)| Matcher::equal(name, value);
+    Selector::new(labels.iter().map(equal).collect())
 }
-
-/// The concrete detector, for those that store it.
-pub type Monitor = SeriesMonitor;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aiops_alert::engine::Delivery;
 use aiops_core::ingest::Batch;
 use aiops_core::store::SeriesStore;
 use aiops_core::{Labels, METRIC_NAME, Selector, TimeRange, Timestamp};
@@ -15,12 +16,11 @@ use aiops_core::{Labels, METRIC_NAME, Selector, TimeRange, Timestamp};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::ingest::Record;
-use crate::notify::Delivery;
 use crate::pipeline::Pipeline;
 use crate::setup;
 
 /// Time that passes after the last sample, so that what is open can end.
-const AFTERWARDS: Duration = Duration::from_secs(600);
+const AFTERWARDS: Duration = Duration::from_mins(10);
 
 /// The samples of all series at one instant.
 type Recording = BTreeMap<Timestamp, Vec<(Labels, f64)>>;
@@ -34,7 +34,7 @@ pub fn run(config: Config, folder: &Path, out: &mut dyn Write) -> Result<(), Str
     let recording = read(folder, &config)?;
     let config = Arc::new(config);
     let counters = Arc::new(Counters::default());
-    let store = Arc::new(setup::memory_store(&config)?);
+    let store = Arc::new(setup::memory_store(&config));
     let mut pipeline = Pipeline::new(config, counters.clone(), store)?;
     let (first, last) = match (recording.keys().next(), recording.keys().next_back()) {
         (Some(first), Some(last)) => (*first, *last),
@@ -80,13 +80,17 @@ impl Player<'_> {
         let step = (now.since(self.last_tick) / 100).max(Duration::from_secs(1));
         while self.last_tick < now {
             let at = self.last_tick.saturating_add(step).min(now);
-            let outgoing = pipeline.advance(at, &mut self.last_tick);
+            let notifications = pipeline.advance(at, &mut self.last_tick);
             self.last_tick = at;
-            for one in outgoing {
+            for notification in notifications {
+                let causes = pipeline
+                    .scene(at, &notification)
+                    .and_then(|scene| scene.causes());
+                let one = pipeline.outgoing(&notification, causes);
                 self.sent += 1;
                 let what = if one.resolved { "RESOLVED" } else { "FIRING  " };
                 self.print(&format!("{at}  {what}  {}", one.summary))?;
-                pipeline.delivered(at, &one.key, &Delivery::Done);
+                pipeline.delivered(at, &one.key, Delivery::Delivered);
             }
         }
         Ok(())
@@ -111,7 +115,7 @@ fn summary(
         "{} of {} series, {} samples ({} duplicate, {} late), in {:.2} s: {speed:.0} times as \
          fast as it happened",
         crate::duration::display(recorded),
-        pipeline.watches().count(),
+        pipeline.watches().len(),
         counts.accepted,
         counts.duplicates,
         counts.late,
@@ -129,7 +133,7 @@ fn read(folder: &Path, config: &Config) -> Result<Recording, String> {
     let mut recording = Recording::new();
     if folder.join("store").is_dir() {
         let mut own = config.clone();
-        own.data_dir = folder.to_owned();
+        folder.clone_into(&mut own.data_dir);
         let store = setup::store(&own).map_err(|error| crate::ingest::describe(&error))?;
         let read = store.select(
             &Selector::all(),

@@ -1,10 +1,10 @@
 //! Fetches metrics from other programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::time::Duration;
 
-use aiops_core::ingest::{Batch, prometheus_text};
+use aiops_core::ingest::{Batch, Limits, STALE, prometheus_text};
 use aiops_core::{Labels, Timestamp};
 
 use crate::config::Scrape;
@@ -50,22 +50,32 @@ impl Target {
         format!("scrape:{}", self.labels["job"])
     }
 
-    /// The target's samples at `now`, with `up` and `scrape_duration_seconds`. When it does not
-    /// answer, `up` is 0 and the reason is returned beside it.
-    pub fn fetch(&self, agent: &ureq::Agent, now: Timestamp) -> (Batch, Option<String>) {
+    /// The target's samples at `now`, with `up` and `scrape_duration_seconds`, and for every
+    /// series of `before` that is there no longer the mark that it has ended. When the target
+    /// does not answer, `up` is 0 and the reason is returned beside it.
+    pub fn fetch(
+        &self,
+        agent: &ureq::Agent,
+        now: Timestamp,
+        before: &mut BTreeSet<Labels>,
+    ) -> (Batch, Option<String>) {
         let started = std::time::Instant::now();
         let fetched = self.try_fetch(agent, now);
         let (mut batch, failure) = match fetched {
             Ok(batch) => (crate::ingest::add_labels(&batch, &self.labels), None),
             Err(why) => (Batch::default(), Some(why)),
         };
+        let present: BTreeSet<Labels> = batch.iter().map(|one| one.labels.clone()).collect();
+        for ended in before.difference(&present) {
+            batch.start_series(ended.clone());
+            batch.push(now, STALE);
+        }
+        *before = present;
         let up = f64::from(u8::from(failure.is_none()));
         let seconds = started.elapsed().as_secs_f64();
         for (metric, value) in [("up", up), ("scrape_duration_seconds", seconds)] {
-            let own = self
-                .labels
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()));
+            let own = self.labels.iter();
+            let own = own.map(|(name, value)| (name.as_str(), value.as_str()));
             if let Ok(labels) = Labels::of(own.chain([(aiops_core::METRIC_NAME, metric)])) {
                 batch.start_series(labels);
                 batch.push(now, value);
@@ -101,7 +111,8 @@ impl Target {
             ));
         }
         let mut batch = Batch::default();
-        let limits = aiops_core::ingest::Limits::default();
+        let mut limits = Limits::default();
+        limits.max_body_bytes = self.max_bytes;
         prometheus_text::parse(&body, format, now, &limits, &mut batch)
             .map_err(|error| error.to_string())?;
         Ok(batch)

@@ -1,4 +1,4 @@
-//! The page and its parts, inside the program.
+//! The page and its parts, inside the program; no build step, no request to any other host.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -6,18 +6,22 @@ use axum::routing::get;
 
 use super::Shared;
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// Path, type, contents.
-const ASSETS: [(&str, &str, &str); 4] = [
+const ASSETS: [(&str, &str, &str); 10] = [
     (
         "/",
         "text/html; charset=utf-8",
         include_str!("../../assets/index.html"),
     ),
-    (
-        "/app.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../assets/app.js"),
-    ),
+    ("/app.js", SCRIPT, include_str!("../../assets/app.js")),
+    ("/api.js", SCRIPT, include_str!("../../assets/api.js")),
+    ("/chart.js", SCRIPT, include_str!("../../assets/chart.js")),
+    ("/dom.js", SCRIPT, include_str!("../../assets/dom.js")),
+    ("/format.js", SCRIPT, include_str!("../../assets/format.js")),
+    ("/panels.js", SCRIPT, include_str!("../../assets/panels.js")),
+    ("/series.js", SCRIPT, include_str!("../../assets/series.js")),
     (
         "/style.css",
         "text/css; charset=utf-8",

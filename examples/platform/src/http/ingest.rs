@@ -1,6 +1,7 @@
 //! Samples and changes in.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aiops_core::ingest::{Batch, Limits, prometheus_text, remote_write};
 use aiops_core::{ChangeEvent, ChangeKind, Labels, StorageError, Timestamp};
@@ -14,6 +15,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Refusal, Shared};
 use crate::clock;
+
+/// How long the body of a request may take to arrive; its share of the memory is held meanwhile.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// `POST /api/v1/write`
 pub(super) async fn remote_write(
@@ -139,11 +143,10 @@ pub(super) async fn change(
     let body: ChangeBody =
         serde_json::from_slice(&bytes).map_err(|error| bad(format!("change event: {error}")))?;
     let change = read_change(body).map_err(bad)?;
-    let known = shared.pipeline().knows_change(&change.id);
-    if known {
-        return Ok((StatusCode::OK, axum::Json(change)).into_response());
-    }
     blocking(move || {
+        if shared.pipeline().knows_change(&change.id) {
+            return Ok((StatusCode::OK, axum::Json(change)).into_response());
+        }
         shared
             .intake
             .change(clock::now(), &change)
@@ -258,7 +261,12 @@ async fn take_body(
                 what.to_owned(),
             )
         })?;
-    match axum::body::to_bytes(body, limit).await {
+    let read = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limit));
+    let slow = || {
+        let what = format!("the body took longer than {} s", BODY_TIME.as_secs());
+        count(shared, "body.slow", StatusCode::REQUEST_TIMEOUT, what)
+    };
+    match read.await.map_err(|_| slow())? {
         Ok(bytes) => Ok((bytes, permit)),
         Err(error) if error.to_string().contains("length limit") => Err(too_large()),
         Err(error) => {

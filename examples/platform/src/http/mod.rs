@@ -1,5 +1,6 @@
 //! The HTTP interface; see `API.md`.
 
+mod answers;
 mod assets;
 mod guard;
 mod ingest;
@@ -7,6 +8,7 @@ mod query;
 mod selfmetrics;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aiops_core::Timestamp;
 use axum::Router;
@@ -16,10 +18,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
+use crate::chart::SeriesStoreDebug;
 use crate::config::Config;
 use crate::ingest::Intake;
 use crate::outlook::Exhaustion;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Overview, Pipeline};
+
+pub use answers::Answers;
+
+/// How long counts over all series are good, at least; and so many times as long as it took to
+/// count.
+const COUNTS_FRESH: Duration = Duration::from_millis(900);
+const COUNTS_PROPORTION: u32 = 20;
+
+/// Counts over all series, and until when they are good.
+type Counts = Option<(Instant, Arc<Overview>)>;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -36,6 +49,10 @@ pub struct Shared {
     pub interner: Arc<Mutex<aiops_core::ingest::LabelInterner>>,
     /// Kilobytes of request bodies that may still be taken in.
     pub in_flight: Arc<Semaphore>,
+    /// What was answered a moment ago.
+    pub answers: Arc<Answers>,
+    /// What was counted a moment ago.
+    pub counts: Arc<Mutex<Counts>>,
     /// When this process started.
     pub started: Timestamp,
 }
@@ -44,6 +61,24 @@ impl Shared {
     /// The pipeline, for a short look.
     pub fn pipeline(&self) -> std::sync::MutexGuard<'_, Pipeline> {
         self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store.
+    pub fn store(&self) -> Arc<dyn SeriesStoreDebug> {
+        self.pipeline().store().clone()
+    }
+
+    /// Counts over all series, as they were a moment ago: counting looks at every series.
+    pub fn overview(&self) -> Arc<Overview> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = Instant::now();
+        if let Some((_, known)) = counts.as_ref().filter(|(until, _)| *until > started) {
+            return known.clone();
+        }
+        let overview = Arc::new(self.pipeline().overview());
+        let good_for = COUNTS_FRESH.max(started.elapsed() * COUNTS_PROPORTION);
+        *counts = Some((Instant::now() + good_for, overview.clone()));
+        overview
     }
 }
 

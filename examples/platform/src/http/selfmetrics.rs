@@ -1,5 +1,6 @@
 //! The platform's own counters.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::extract::State;
@@ -22,121 +23,80 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        text(&shared),
-    )
-        .into_response()
+    let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    match tokio::task::spawn_blocking(move || text(&shared)).await {
+        Ok(text) => (kind, text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "own metrics failed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
+
+const COUNTER: &str = "counter";
+const GAUGE: &str = "gauge";
 
 fn text(shared: &Shared) -> String {
     let counts = shared.intake.counters().snapshot();
     let queue = shared.intake.queue().stats();
-    let (store, overview) = {
-        let pipeline = shared.pipeline();
-        (pipeline.store().stats(), pipeline.overview())
-    };
+    let overview = shared.overview();
+    let store = shared.store().stats();
+    #[rustfmt::skip]
+    let single = [
+        ("samples_accepted_total", COUNTER, "Samples kept.", counts.accepted),
+        ("samples_duplicate_total", COUNTER, "Samples known already.", counts.duplicates),
+        ("samples_late_total", COUNTER, "Samples too old to be kept.", counts.late),
+        ("series", GAUGE, "Series in the store.", store.series),
+        ("store_samples", GAUGE, "Samples in the store.", store.samples),
+        ("store_memory_bytes", GAUGE, "Memory of the store.", store.memory_bytes),
+        ("store_disk_bytes", GAUGE, "Disk of the store.", store.disk_bytes),
+        ("detector_memory_bytes", GAUGE, "Memory of detectors.", overview.detector_bytes),
+        ("queue_bytes", GAUGE, "Bytes that wait on disk.", queue.bytes),
+        ("anomalous_series", GAUGE, "Series with an anomaly now.", overview.anomalous),
+        ("warming_series", GAUGE, "Series whose detector has not seen enough.", overview.warming),
+        ("open_incidents", GAUGE, "Incidents that are open.", overview.open_incidents),
+        ("webhooks_delivered_total", COUNTER, "Deliveries.", counts.delivered),
+        ("webhook_failures_total", COUNTER, "Failed tries.", counts.delivery_failures),
+    ];
     let mut out = String::new();
-    let mut single = |name: &str, kind: &str, help: &str, value: u64| {
+    for (name, kind, help, value) in single {
         family(&mut out, name, kind, help);
         let _ = writeln!(out, "aiops_{name} {value}"); // writing to a String cannot fail
-    };
-    single(
-        "samples_accepted_total",
-        "counter",
-        "Samples kept.",
-        counts.accepted,
-    );
-    single(
-        "samples_duplicate_total",
-        "counter",
-        "Samples known already.",
-        counts.duplicates,
-    );
-    single(
-        "samples_late_total",
-        "counter",
-        "Samples too old to be kept.",
-        counts.late,
-    );
-    single("series", "gauge", "Series in the store.", store.series);
-    single(
-        "store_samples",
-        "gauge",
-        "Samples in the store.",
-        store.samples,
-    );
-    single(
-        "store_memory_bytes",
-        "gauge",
-        "Memory of the store.",
-        store.memory_bytes,
-    );
-    single(
-        "store_disk_bytes",
-        "gauge",
-        "Disk of the store.",
-        store.disk_bytes,
-    );
-    single(
-        "detector_memory_bytes",
-        "gauge",
-        "Memory of detectors.",
-        overview.detector_bytes,
-    );
-    single(
-        "queue_bytes",
-        "gauge",
-        "Bytes that wait on disk.",
-        queue.bytes,
-    );
-    single(
-        "anomalous_series",
-        "gauge",
-        "Series with an anomaly now.",
-        overview.anomalous,
-    );
-    single(
-        "open_incidents",
-        "gauge",
-        "Incidents that are open.",
-        overview.open_incidents,
-    );
-    single(
-        "webhooks_delivered_total",
-        "counter",
-        "Deliveries.",
-        counts.delivered,
-    );
-    single(
-        "webhook_failures_total",
-        "counter",
-        "Failed tries.",
-        counts.delivery_failures,
-    );
-    family(
+    }
+    let refused = counts.refused.iter();
+    labelled(
         &mut out,
         "refused_total",
-        "counter",
         "What was refused, by reason.",
+        "reason",
+        refused,
     );
-    for (reason, count) in &counts.refused {
-        let _ = writeln!(out, "aiops_refused_total{{reason={reason:?}}} {count}");
-    }
-    family(
-        &mut out,
-        "received_samples_total",
-        "counter",
-        "Samples received, by source.",
-    );
-    for (source, count) in &counts.sources {
-        let samples = count.samples;
-        let _ = writeln!(
-            out,
-            "aiops_received_samples_total{{source={source:?}}} {samples}"
-        );
-    }
+    let received: BTreeMap<_, _> = counts
+        .sources
+        .iter()
+        .map(|(name, one)| (name, one.samples))
+        .collect();
+    let received = received.iter().map(|(name, samples)| (*name, samples));
+    let help = "Samples received, by source.";
+    labelled(&mut out, "received_samples_total", help, "source", received);
     out
+}
+
+fn labelled<'a>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    label: &str,
+    rows: impl Iterator<Item = (&'a String, &'a u64)>,
+) {
+    family(out, name, COUNTER, help);
+    for (value, count) in rows {
+        let value = value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        let _ = writeln!(out, "aiops_{name}{{{label}=\"{value}\"}} {count}");
+    }
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -160,7 +160,7 @@ fn a_chart_has_the_band_and_names_what_is_outside() {
             20.0 + (second % 5) as f64
         };
         let time = 1_700_000_000_000 + 1_000 * second;
-        text.push_str(&format!("busy_percent{{host=\"a\"}} {value} {time}\n"));
+        text += &format!("busy_percent{{host=\"a\"}} {value} {time}\n");
     }
     assert_eq!(
         client

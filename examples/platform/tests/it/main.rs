@@ -1,5 +1,10 @@
 //! The platform from outside: over HTTP, as a process, with real peers, in a browser.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "one allocation more does not matter in a test"
+)]
 
 mod bad_input;
 mod basics;

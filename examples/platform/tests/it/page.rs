@@ -78,17 +78,11 @@ fn feed(client: &Client) {
         } else {
             12.0 + (second * 7 % 11) as f64
         };
-        text.push_str(&format!(
-            "host_cpu_busy_percent{{host=\"web-1\"}} {busy} {time}\n"
-        ));
+        text += &format!("host_cpu_busy_percent{{host=\"web-1\"}} {busy} {time}\n");
         let memory = 40.0 + (second * 3 % 5) as f64 * 0.2;
-        text.push_str(&format!(
-            "host_memory_used_percent{{host=\"web-1\"}} {memory} {time}\n"
-        ));
+        text += &format!("host_memory_used_percent{{host=\"web-1\"}} {memory} {time}\n");
         let disk = 60.0 + second as f64 * 0.01;
-        text.push_str(&format!(
-            "host_disk_used_percent{{host=\"web-1\",mount=\"/\"}} {disk} {time}\n"
-        ));
+        text += &format!("host_disk_used_percent{{host=\"web-1\",mount=\"/\"}} {disk} {time}\n");
     }
     let answer = client.post("/api/v1/import/prometheus", &TEXT, text.as_bytes());
     assert_eq!(answer.status, 204, "{}", answer.body);

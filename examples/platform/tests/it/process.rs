@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Running, alone, data, free_port, wait_for};
+use crate::support::{Client, Running, Sink, alone, data, free_port, wait_for};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_aiops-platform");
 
@@ -60,6 +60,141 @@ fn starts_without_arguments_shows_this_host_and_stops_on_sigterm() {
     });
     assert_eq!(status.code(), Some(0));
     assert!(folder.path().join("aiops-data/state.json").exists());
+}
+
+/// "The disk is full", as far as a test can have it: no file may grow beyond a limit.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_said_by_name_and_the_rest_keeps_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "[host]\nenabled = false\n").unwrap();
+    let port = free_port();
+    let command = format!(
+        "trap '' XFSZ; ulimit -f 600; exec {PROGRAM} --config {} --listen 127.0.0.1:{port}",
+        config.display()
+    );
+    let mut process = Running::start(
+        Command::new("sh")
+            .current_dir(folder.path())
+            .args(["-c", &command]),
+    );
+    let client = client_of(port);
+    let text = [("content-type", "text/plain")];
+    let line = |round: i64| -> String {
+        (0..500)
+            .map(|i| format!("metric_{i}{{pad=\"{i:0100}\"}} {round}.5\n"))
+            .collect()
+    };
+    assert_eq!(
+        client
+            .post("/api/v1/import/prometheus", &text, line(0).as_bytes())
+            .status,
+        204
+    );
+    let refused = wait_for("the disk to be full", Duration::from_mins(1), || {
+        for round in 1..200 {
+            let body = line(round);
+            let answer = client.post("/api/v1/import/prometheus", &text, body.as_bytes());
+            if answer.status != 204 {
+                return Some(answer);
+            }
+        }
+        None
+    });
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.retry_after.is_some());
+    assert!(refused.body.contains("aiops-data"), "{}", refused.body);
+    let ready = client.get("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("aiops-data"), "{}", ready.body);
+    let counts = client.json("/api/v1/ingest");
+    assert!(
+        counts["refused"]["disk.io"].as_u64().unwrap() >= 500,
+        "{counts}"
+    );
+    assert_eq!(client.get("/healthz").status, 200);
+    assert!(client.json("/api/v1/series?match=metric_1")["total"] == 1);
+    assert!(process.0.try_wait().unwrap().is_none(), "it has ended");
+}
+
+fn client_of(port: u16) -> Client {
+    wait_for("the port", Duration::from_secs(20), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    Client::at(format!("127.0.0.1:{port}").parse().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_it_cleanly_even_with_an_open_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut process = Running::start(
+        Command::new(PROGRAM)
+            .current_dir(folder.path())
+            .args(["--listen", &format!("127.0.0.1:{port}")]),
+    );
+    let client = client_of(port);
+    assert_eq!(client.get("/healthz").status, 200);
+    let _open = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let killed = Command::new("kill")
+        .args(["-INT", &process.0.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let status = wait_for("the end", Duration::from_secs(20), || {
+        process.0.try_wait().unwrap()
+    });
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn what_a_receiver_missed_is_sent_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = free_port(); // nothing listens there yet
+    let config = folder.path().join("config.toml");
+    let text = format!(
+        "[host]\nenabled = false\n[alerting]\ngroup_wait = \"0s\"\ngroup_interval = \"1s\"\n\
+         [[webhooks]]\nurl = \"http://127.0.0.1:{nobody}/\"\n\
+         [[rules]]\nname = \"Deep\"\nmatch = \"depth\"\nabove = 10.0\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let start = |port: u16| {
+        Running::start(
+            Command::new(PROGRAM)
+                .current_dir(folder.path())
+                .args(["--config", config.to_str().unwrap()])
+                .args(["--listen", &format!("127.0.0.1:{port}")]),
+        )
+    };
+    let port = free_port();
+    let mut process = start(port);
+    let client = client_of(port);
+    let body = b"depth{service=\"cart\"} 50\n";
+    let kind = [("content-type", "text/plain")];
+    assert_eq!(
+        client.post("/api/v1/import/prometheus", &kind, body).status,
+        204
+    );
+    wait_for("a failed delivery", Duration::from_secs(20), || {
+        let metrics = client.get("/metrics").body;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("aiops_webhook_failures_total"))?;
+        (line.split(' ').nth(1)? != "0").then_some(())
+    });
+    process.0.kill().unwrap(); // SIGKILL: nothing can be tidied up
+    process.0.wait().unwrap();
+
+    let sink = Sink::at(nobody);
+    let _process = start(free_port());
+    let firing = wait_for("the notification", Duration::from_mins(1), || {
+        let firing = sink.with_status("firing");
+        (!firing.is_empty()).then_some(firing)
+    });
+    assert_eq!(firing[0]["alerts"][0]["labels"]["service"], "cart");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(sink.with_status("firing").len(), 1, "sent once only");
 }
 
 #[test]
@@ -150,11 +285,11 @@ fn check_accepts_good_files_and_names_line_and_key_of_bad_ones() {
             "listen = \"0.0.0.0:9797\"\n",
             ["listen", "token"],
         ),
-        ("token.toml", "token = \"short\"\n", ["token", "16"]),
+        ("token.toml", "token = \"short\"\n", ["line 1", "16"]),
         (
             "rule.toml",
             "[[rules]]\nname = \"A\"\nmatch = \"up\"\n",
-            ["rules[0]", "above"],
+            ["line 1", "above"],
         ),
         (
             "match.toml",
@@ -164,7 +299,7 @@ fn check_accepts_good_files_and_names_line_and_key_of_bad_ones() {
         (
             "url.toml",
             "[[webhooks]]\nurl = \"ftp://x\"\n",
-            ["webhooks[0].url", "http"],
+            ["line 1", "http"],
         ),
     ] {
         let (code, _, err) = check(name, text);
@@ -189,7 +324,7 @@ fn replay_prints_what_would_have_been_notified_and_repeats_exactly() {
         } else {
             100 + minute % 7
         };
-        text.push_str(&format!("{},{value}\n", 1_700_000_000 + 60 * minute));
+        text += &format!("{},{value}\n", 1_700_000_000 + 60 * minute);
     }
     std::fs::write(recording.join("requests.csv"), text).unwrap();
     let config = folder.path().join("config.toml");

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use crate::support::{Burn, Client, Running, Sink, alone, free_port, peer, quiet, wait_for};
 
+/// How long the machine may take to become calm.
+const CALM: Duration = Duration::from_mins(10);
 /// How long the processor is kept busy.
-const BURN: Duration = Duration::from_secs(60);
+const BURN: Duration = Duration::from_mins(1);
 
 fn start_node_exporter(program: &Path) -> (Running, u16) {
     let port = free_port();
@@ -54,7 +56,7 @@ fn what_prometheus_sent_reads_back_sample_by_sample() {
     let (server, port) = start_prometheus(&prometheus, folder.path(), node, &client.base);
     let theirs = Client::at(format!("127.0.0.1:{port}").parse().unwrap());
     let path = "/api/v1/series?match=node_load1";
-    wait_for("samples from Prometheus", Duration::from_secs(60), || {
+    wait_for("samples from Prometheus", Duration::from_mins(1), || {
         let last = client.json(path)["series"][0]["last_time"].as_i64()?;
         let first = *SEEN.get_or_init(|| last);
         (last - first >= 15_000).then_some(())
@@ -136,9 +138,15 @@ fn a_busy_processor_gives_one_notification_that_names_it_and_resolves() {
     let sink = Sink::start();
     let app = App::start(watching_this_host(folder.path(), &sink)).unwrap();
     let client = Client::of(&app);
-    wait_for("a band", Duration::from_secs(90), || {
+    // Where the machine is busy with other things, full load is nothing unusual; the detector
+    // must have seen it calm for a while.
+    wait_for("a band below full load", CALM, || {
         let answer = client.json("/api/v1/series?match=host_cpu_busy_percent");
-        (answer["series"][0]["state"] == "normal").then_some(())
+        let series = answer["series"][0].clone();
+        let chart = client.json(&format!("/api/v1/chart?id={}", series["id"].as_str()?));
+        let upper = chart["upper"].as_array()?.last()?.as_f64()?;
+        let center = chart["center"].as_array()?.last()?.as_f64()?;
+        (series["state"] == "normal" && upper < 85.0 && center < 60.0).then_some(())
     });
     let burn = Burn::start();
     let burning = Instant::now();
@@ -164,10 +172,10 @@ fn a_busy_processor_gives_one_notification_that_names_it_and_resolves() {
     );
     std::thread::sleep(BURN.saturating_sub(burning.elapsed()));
     drop(burn);
-    wait_for("the end of the incident", Duration::from_secs(180), || {
+    wait_for("the end of the incident", Duration::from_mins(3), || {
         (client.json("/api/v1/incidents")[0]["status"] == "resolved").then_some(())
     });
-    wait_for("the last message", Duration::from_secs(60), || {
+    wait_for("the last message", Duration::from_mins(1), || {
         (!sink.with_status("resolved").is_empty()).then_some(())
     });
     let firing = sink.with_status("firing");
