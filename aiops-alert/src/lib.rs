@@ -52,11 +52,18 @@
 //! # Crate features
 //!
 //! - `serde`: `Serialize` and `Deserialize` for configurations, and stored rule sets and engines.
+//! - `files`: Prometheus's rule files and Alertmanager's configuration, with line numbers (adds a
+//!   YAML reader).
+//! - `time-zones`: time intervals by the clocks of the time zone database, which is built in.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod engine;
+#[cfg(feature = "files")]
+pub mod files;
+pub mod interval;
 mod json;
+pub mod replay;
 pub mod rule;
 pub mod template;
 #[cfg(feature = "serde")]

@@ -5,6 +5,9 @@ use std::time::Duration;
 use aiops_core::{ParamError, Selector};
 use thiserror::Error;
 
+use super::inhibit::InhibitRule;
+use crate::interval::TimeInterval;
+
 /// Stands for all labels in a `group_by`.
 pub(super) const ALL_LABELS: &str = "...";
 
@@ -14,6 +17,10 @@ pub(super) const ALL_LABELS: &str = "...";
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in a configuration file"
+)]
 pub struct EngineConfig {
     /// Who is told what no other route takes; one of `receivers`, or any name when there are none.
     pub receiver: String,
@@ -30,6 +37,10 @@ pub struct EngineConfig {
     pub routes: Vec<RouteConfig>,
     /// Who can be told. Empty: every name in the routes is a receiver with one integration.
     pub receivers: Vec<ReceiverConfig>,
+    /// What is not told while something else fires.
+    pub inhibit: Vec<InhibitRule>,
+    /// Times at which routes are silent, or speak.
+    pub time_intervals: Vec<TimeInterval>,
     /// An alert without an end is taken as ended when nothing is heard of it for this long.
     pub resolve_timeout: Duration,
     /// An alert that ends goes on counting as firing for this long; if it comes back meanwhile, it
@@ -41,6 +52,10 @@ pub struct EngineConfig {
     /// An alert that comes back with a later start is news, also to a receiver that was never told
     /// of its end.
     pub refire_is_news: bool,
+    /// Whether the end of an alert that a receiver believes to fire is told although the alert is
+    /// silenced or inhibited, and after a time at which its route is silent. Otherwise it is
+    /// never told, and neither is the next beginning before `repeat_interval`.
+    pub settle_muted: bool,
     /// How long a group without alerts is kept for those that come back. Zero: not at all, so that
     /// they wait for `group_wait` and not for the next look.
     pub keep_empty_groups: Duration,
@@ -67,10 +82,13 @@ impl Default for EngineConfig {
             repeat_interval: Duration::from_hours(4),
             routes: Vec::new(),
             receivers: Vec::new(),
+            inhibit: Vec::new(),
+            time_intervals: Vec::new(),
             resolve_timeout: Duration::from_mins(5),
             resolve_after: Duration::ZERO,
             notify_changes: false,
             refire_is_news: true,
+            settle_muted: true,
             keep_empty_groups: Duration::ZERO,
             store_alerts: true,
             max_alerts: 200_000,
@@ -86,6 +104,7 @@ impl EngineConfig {
         Self {
             notify_changes: true,
             refire_is_news: false,
+            settle_muted: false,
             keep_empty_groups: Duration::from_secs(30),
             store_alerts: false,
             ..Self::default()
@@ -115,6 +134,10 @@ pub struct RouteConfig {
     pub group_interval: Option<Duration>,
     /// See [`EngineConfig::repeat_interval`].
     pub repeat_interval: Option<Duration>,
+    /// Names of times at which it is silent. Not inherited.
+    pub mute_time_intervals: Vec<String>,
+    /// Names of times at which it speaks; always, when there are none. Not inherited.
+    pub active_time_intervals: Vec<String>,
     /// Asked first; the first that takes an alert ends the search, unless it continues.
     pub routes: Vec<RouteConfig>,
 }
@@ -177,6 +200,14 @@ pub enum ConfigError {
         route: String,
         /// The name.
         receiver: String,
+    },
+    /// A route names times that there are not.
+    #[error("route {route} names the time interval `{interval}`, which there is not")]
+    UnknownInterval {
+        /// The route by its matchers, from the root on.
+        route: String,
+        /// The name.
+        interval: String,
     },
     /// Two receivers have the same name.
     #[error("there are two receivers named `{receiver}`")]

@@ -1,9 +1,7 @@
 //! A group of alerts on one route, and its looks.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use aiops_core::{Alert, AlertStatus, IncidentId, Labels, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::alerts::{Alerts, Held, display_order, identity};
 use super::log::{Intent, Log, Standing};
@@ -29,63 +27,7 @@ pub(super) struct Group {
     pub(super) empty_since: Option<Timestamp>,
 }
 
-/// The alerts of a group at one look.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Look {
-    /// Those that may be told, in the order in which they are shown.
-    pub(super) shown: Vec<Shown>,
-}
-
-/// An alert at one look.
-#[derive(Clone, Debug)]
-pub(super) struct Shown {
-    pub(super) place: u32,
-    pub(super) fires: bool,
-}
-
-impl Look {
-    pub(super) fn standing(&self, alerts: &Alerts) -> Standing {
-        let mut standing = Standing::default();
-        for one in &self.shown {
-            let Some(held) = alerts.get(one.place) else {
-                continue;
-            };
-            if one.fires {
-                standing.firing.insert(identity(held), held.alert.starts_at);
-            } else {
-                standing.resolved.insert(identity(held));
-            }
-        }
-        standing
-    }
-}
-
 impl Group {
-    /// How its alerts stand at `now`; `is_muted` says which may not be told. An alert whose
-    /// `hold` has not passed since its end fires.
-    pub(super) fn look(
-        &self,
-        now: Timestamp,
-        alerts: &Alerts,
-        hold: Duration,
-        is_muted: impl Fn(u32, bool) -> bool,
-    ) -> Look {
-        let mut shown: Vec<(Labels, Shown)> = self
-            .alerts
-            .iter()
-            .filter_map(|&place| {
-                let held = alerts.get(place)?;
-                let fires = held.fires(now, hold);
-                let one = Shown { place, fires };
-                (!is_muted(place, fires)).then(|| (held.alert.labels.clone(), one))
-            })
-            .collect();
-        shown.sort_by(|(a, _), (b, _)| display_order(a, b));
-        Look {
-            shown: shown.into_iter().map(|(_, one)| one).collect(),
-        }
-    }
-
     /// The alerts of a decision as they are sent. What has changed since is told by the next one.
     pub(super) fn decided(&self, intent: &Intent, alerts: &Alerts, resolved: bool) -> Vec<Alert> {
         let mut shown: Vec<Alert> = self
@@ -114,6 +56,13 @@ impl Group {
             });
             !on_its_way && (log.firing.is_empty() || log.resolved.contains(&alert))
         })
+    }
+
+    /// The same by Alertmanager's rules: after a look that sent nothing, or after sending it.
+    pub(super) fn lets_go_after(&self, held: &Held, sent: Option<&Intent>) -> bool {
+        let on_its_way = self.logs.iter().any(|log| log.intent.is_some());
+        let was_told = sent.is_none_or(|intent| intent.resolved.contains(&identity(held)));
+        !on_its_way && was_told
     }
 
     /// Whether some integration thinks that an alert of it fires, or is being told something.

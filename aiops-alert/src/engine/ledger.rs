@@ -39,6 +39,13 @@ pub struct Ledger {
     pub unlisted: u64,
     /// Changes of a group that were not notified because its incident had been.
     pub held_back: u64,
+    /// Alerts that an integration was not told because they were inhibited, each time they began
+    /// to be.
+    pub inhibited: u64,
+    /// The same for silences.
+    pub silenced: u64,
+    /// Looks at groups at times at which their routes are silent.
+    pub silent_looks: u64,
     /// Notifications that were decided; attempts are not counted.
     pub notified: u64,
     /// Of these: reached the receiver.

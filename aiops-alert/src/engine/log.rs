@@ -67,6 +67,8 @@ pub(super) struct Log {
     pub(super) missed: bool,
     /// Alerts whose changes were not told, since it was last told something.
     pub(super) held_back: BTreeSet<Fingerprint>,
+    /// Alerts that were muted at the last look.
+    pub(super) muted: BTreeSet<Fingerprint>,
 }
 
 /// What decides about a notification, apart from the alerts.
@@ -93,6 +95,9 @@ pub(super) enum Decision {
 impl Log {
     /// The decision, in Alertmanager's order.
     pub(super) fn decide(&self, now: Timestamp, standing: &Standing, policy: Policy) -> Decision {
+        if standing.firing.is_empty() && standing.resolved.is_empty() {
+            return Decision::Nothing; // all of them are muted
+        }
         if standing.firing.is_empty() {
             return match (self.firing.is_empty(), policy.send_resolved) {
                 (true, _) => Decision::Nothing,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use aiops_core::{IncidentId, Timestamp};
 
 use super::AlertEngine;
-use super::group::{Group, Look, status};
+use super::alerts::identity;
+use super::group::{Group, status};
 use super::ledger::count;
 use super::log::{Decision, Intent, Policy, Standing, back_off};
 use super::notification::{Delivery, Notification};
@@ -27,6 +28,13 @@ impl AlertEngine {
         self.pass(now);
         let now = self.clock;
         self.incidents.tick(now, self.hold(), &mut self.ledger);
+        if self.silences.any_until_resolved(now) {
+            let alerts = self.alerts.sorted();
+            self.silences.end_with_alerts(now, |matchers| {
+                let mut alerts = alerts.iter();
+                alerts.any(|held| !held.has_ended(now) && matchers.matches(&held.alert.labels))
+            });
+        }
         let mut notifications = self.due_retries();
         while let Some(&(at, id)) = self.schedule.first() {
             if at > now {
@@ -56,7 +64,7 @@ impl AlertEngine {
                 if let Some(group) = &mut self.groups[id as usize] {
                     group.logs[integration].record(self.clock, &intent);
                 }
-                self.leave(id);
+                self.leave_after(id, Some(&intent));
             }
             Delivery::Failed { retry, after } => {
                 let wait = back_off(key, intent.attempt).max(after.unwrap_or(Duration::ZERO));
@@ -140,14 +148,14 @@ impl AlertEngine {
         }
         group.scheduled = group.next;
         self.schedule.insert((group.next, id));
-        let look = self.stand(id);
-        let standing = look.standing(&self.alerts);
-        let integrations = self.groups[id as usize]
-            .as_ref()
-            .map_or(0, |g| g.logs.len());
-        for integration in 0..integrations {
+        if self.is_silent(id) {
+            self.leave(id);
+            return;
+        }
+        let standing = self.stand(id);
+        for (integration, standing) in standing.iter().enumerate() {
             if self.expire_intent(id, integration)
-                && self.decide(id, integration, &standing) == Outcome::Sends
+                && self.decide(id, integration, standing) == Outcome::Sends
             {
                 notifications.extend(self.notification(id, integration));
             }
@@ -155,12 +163,59 @@ impl AlertEngine {
         self.leave(id);
     }
 
-    /// How the group's alerts stand now.
-    fn stand(&self, id: u32) -> Look {
-        match &self.groups[id as usize] {
-            Some(group) => group.look(self.clock, &self.alerts, self.hold(), |_, _| false),
-            None => Look::default(),
+    /// Whether the group's route is silent now.
+    fn is_silent(&mut self, id: u32) -> bool {
+        let Some(group) = &self.groups[id as usize] else {
+            return false;
+        };
+        let silent = self.routes.silent_because(group.route, self.clock);
+        if silent.is_some() {
+            self.ledger.silent_looks += 1;
         }
+        silent.is_some()
+    }
+
+    /// How the group's alerts stand now, for each integration.
+    fn stand(&mut self, id: u32) -> Vec<Standing> {
+        let (now, hold) = (self.clock, self.hold());
+        let Some(group) = &mut self.groups[id as usize] else {
+            return Vec::new();
+        };
+        let mut standing = vec![Standing::default(); group.logs.len()];
+        for &place in &group.alerts {
+            let Some(held) = self.alerts.get(place) else {
+                continue;
+            };
+            let (alert, fires) = (identity(held), held.fires(now, hold));
+            let labels = held.alert.labels.clone();
+            let starts_at = held.alert.starts_at;
+            let inhibited = self.inhibitor.source_of(now, &labels, &self.alerts);
+            let silenced = inhibited.is_none() && self.silences.use_on(now, &labels);
+            let muted = inhibited.is_some() || silenced;
+            for (log, standing) in group.logs.iter_mut().zip(&mut standing) {
+                // The end of what somebody believes to fire is told, muted or not.
+                let settles = self.config.settle_muted && !fires && log.firing.contains_key(&alert);
+                if muted && !settles {
+                    if log.muted.insert(alert) {
+                        let counts = &mut self.ledger;
+                        let count = if silenced {
+                            &mut counts.silenced
+                        } else {
+                            &mut counts.inhibited
+                        };
+                        *count += 1;
+                    }
+                    continue;
+                }
+                log.muted.remove(&alert);
+                if fires {
+                    standing.firing.insert(alert, starts_at);
+                } else {
+                    standing.resolved.insert(alert);
+                }
+            }
+        }
+        standing
     }
 
     /// Whether a decision can be made: nothing is on its way, or for too long.
@@ -252,10 +307,14 @@ impl AlertEngine {
         })
     }
 
-    /// Alerts that are over leave the group once every integration that knows of them was told.
     fn leave(&mut self, id: u32) {
-        let now = self.clock;
-        let hold = self.hold();
+        self.leave_after(id, None);
+    }
+
+    /// Alerts that are over leave the group once every integration that knows of them was told;
+    /// or, as in Alertmanager, once a look at them has not failed.
+    fn leave_after(&mut self, id: u32, sent: Option<&Intent>) {
+        let (now, hold, settle) = (self.clock, self.hold(), self.config.settle_muted);
         let Some(group) = &mut self.groups[id as usize] else {
             return;
         };
@@ -265,7 +324,9 @@ impl AlertEngine {
             .copied()
             .filter(|&place| match self.alerts.get(place) {
                 None => true,
-                Some(held) => !held.fires(now, hold) && group.lets_go(held),
+                Some(held) if held.fires(now, hold) => false,
+                Some(held) if settle => group.lets_go(held),
+                Some(held) => group.lets_go_after(held, sent),
             })
             .collect();
         for place in gone {
@@ -273,7 +334,9 @@ impl AlertEngine {
             if let Some(held) = self.alerts.get_mut(place) {
                 held.groups.retain(|&group| group != id);
                 if held.groups.is_empty() {
+                    let labels = held.alert.labels.clone();
                     self.alerts.remove(place);
+                    self.inhibitor.remove(place, &labels);
                 }
             }
         }

@@ -66,11 +66,13 @@ mod alerts;
 mod config;
 mod group;
 mod incidents;
+mod inhibit;
 mod ledger;
 mod log;
 mod look;
 mod notification;
 mod route;
+mod silence;
 mod state;
 #[cfg(feature = "serde")]
 mod wire;
@@ -83,13 +85,17 @@ use aiops_core::{Alert, Cause, Incident, IncidentId, Labels, Timestamp};
 use self::alerts::{Alerts, Held};
 use self::group::{Group, Remembered};
 use self::incidents::{Incidents, Limits};
+use self::inhibit::Inhibitor;
 use self::ledger::count;
 use self::route::Routes;
+use self::silence::Silences;
 use crate::rule::ALERT_NAME;
 
 pub use config::{ConfigError, EngineConfig, IntegrationConfig, ReceiverConfig, RouteConfig};
+pub use inhibit::InhibitRule;
 pub use ledger::Ledger;
 pub use notification::{Delivery, Notification, Reason};
+pub use silence::{Silence, SilenceError, SilenceId};
 
 /// What became of an alert that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,6 +110,17 @@ pub enum Received {
     EndedUnknown,
     /// It was not taken, for this reason; counted under it in the [`Ledger`].
     Refused(&'static str),
+}
+
+/// A group as it stands.
+#[derive(Clone, Debug)]
+pub struct GroupView<'a> {
+    /// Who is told.
+    pub receiver: &'a str,
+    /// What the alerts have in common by the route.
+    pub labels: Labels,
+    /// The alerts in it.
+    pub alerts: Vec<&'a Alert>,
 }
 
 /// Groups alerts and decides who is told what, and when.
@@ -126,6 +143,8 @@ pub struct AlertEngine {
     retries: BTreeSet<(Timestamp, String)>,
     remembered: Remembered,
     incidents: Incidents,
+    inhibitor: Inhibitor,
+    silences: Silences,
     ledger: Ledger,
     clock: Timestamp,
     next_clean_up: Timestamp,
@@ -138,6 +157,8 @@ impl TryFrom<EngineConfig> for AlertEngine {
         config::check(&config)?;
         Ok(Self {
             routes: Routes::new(&config)?,
+            inhibitor: Inhibitor::new(&config.inhibit),
+            silences: Silences::default(),
             config,
             alerts: Alerts::default(),
             groups: Vec::new(),
@@ -218,9 +239,16 @@ impl AlertEngine {
     fn open(&mut self, held: Held) {
         let name = held.alert.labels.get(ALERT_NAME).unwrap_or("(none)");
         count(&mut self.ledger.opened_by_name, name);
-        let place = self.alerts.insert(held);
+        let place = self.hold_alert(held);
         self.join_incident(place);
         self.route(place);
+    }
+
+    pub(self) fn hold_alert(&mut self, held: Held) -> u32 {
+        let labels = held.alert.labels.clone();
+        let place = self.alerts.insert(held);
+        self.inhibitor.add(place, &labels);
+        place
     }
 
     /// The alert's incident takes it in; one is opened when the alert goes on and there is none.
@@ -342,6 +370,66 @@ impl AlertEngine {
     /// Time does not go back.
     fn pass(&mut self, now: Timestamp) {
         self.clock = self.clock.max(now);
+    }
+
+    /// Silences alerts. The start is not before `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`SilenceError`] when it would match every alert, is over before it begins, or there are
+    /// too many.
+    pub fn add_silence(
+        &mut self,
+        now: Timestamp,
+        silence: Silence,
+    ) -> Result<SilenceId, SilenceError> {
+        self.pass(now);
+        self.silences.add(self.clock, silence)
+    }
+
+    /// Ends a silence now; `false` when it is not known or over already.
+    pub fn expire_silence(&mut self, now: Timestamp, id: SilenceId) -> bool {
+        self.pass(now);
+        self.silences.expire(self.clock, id)
+    }
+
+    /// The silences that are remembered, in order of number; some days after their end they are
+    /// not.
+    pub fn silences(&self) -> impl Iterator<Item = (SilenceId, &Silence)> {
+        self.silences.iter().map(|kept| (kept.id, &kept.silence))
+    }
+
+    /// The silences that silence an alert with these labels now.
+    pub fn silenced_by(&self, labels: &Labels) -> Vec<SilenceId> {
+        self.silences.matching(self.clock, labels)
+    }
+
+    /// An alert that keeps an alert with these labels back now.
+    pub fn inhibited_by(&self, labels: &Labels) -> Option<&Alert> {
+        let (_, place) = self.inhibitor.source_of(self.clock, labels, &self.alerts)?;
+        self.alerts.get(place).map(|held| &held.alert)
+    }
+
+    /// The alerts that are held, in order of identity.
+    pub fn alerts(&self) -> Vec<&Alert> {
+        let held = self.alerts.sorted().into_iter();
+        held.map(|held| &held.alert).collect()
+    }
+
+    /// The groups: receiver, common labels and alerts, in order of receiver and key.
+    pub fn groups(&self) -> Vec<GroupView<'_>> {
+        let mut groups: Vec<_> = self.groups.iter().flatten().collect();
+        groups.sort_by_key(|group| (self.routes.receiver_name(group.route), &group.key));
+        let view = |group: &'_ Group| GroupView {
+            receiver: self.routes.receiver_name(group.route),
+            labels: group.labels.clone(),
+            alerts: group
+                .alerts
+                .iter()
+                .filter_map(|&place| Some(&self.alerts.get(place)?.alert))
+                .collect(),
+        };
+        groups.into_iter().map(view).collect()
     }
 
     /// Sets what is believed to have caused an incident; `false` when it is not known.

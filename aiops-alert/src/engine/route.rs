@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use aiops_core::{Labels, ParamError, Selector};
+use aiops_core::{Labels, ParamError, Selector, Timestamp};
 
 use super::config::{
     ALL_LABELS, ConfigError, EngineConfig, IntegrationConfig, ReceiverConfig, RouteConfig,
 };
+use crate::interval::TimeInterval;
 
 /// Deepest nesting of routes.
 const MAX_DEPTH: usize = 64;
@@ -24,6 +25,9 @@ pub(super) struct Route {
     /// The matchers from the root on, as Alertmanager writes them.
     pub(super) key: String,
     children: Vec<u32>,
+    /// Places in the list of intervals.
+    mute: Vec<usize>,
+    active: Vec<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +58,7 @@ impl GroupBy {
 pub(super) struct Routes {
     nodes: Vec<Route>,
     pub(super) receivers: Vec<ReceiverConfig>,
+    intervals: Vec<TimeInterval>,
 }
 
 impl Routes {
@@ -61,6 +66,7 @@ impl Routes {
         let mut routes = Self {
             nodes: Vec::new(),
             receivers: config.receivers.clone(),
+            intervals: config.time_intervals.clone(),
         };
         let named = !config.receivers.is_empty();
         let root = Route {
@@ -73,6 +79,8 @@ impl Routes {
             repeat: config.repeat_interval,
             key: "{}".to_owned(),
             children: Vec::new(),
+            mute: Vec::new(),
+            active: Vec::new(),
         };
         routes.nodes.push(root);
         for child in &config.routes {
@@ -108,6 +116,8 @@ impl Routes {
             wait: config.group_wait.unwrap_or(above.wait),
             interval,
             repeat: config.repeat_interval.unwrap_or(above.repeat),
+            mute: self.intervals(&config.mute_time_intervals, &key)?,
+            active: self.intervals(&config.active_time_intervals, &key)?,
             key,
             children: Vec::new(),
         };
@@ -138,6 +148,29 @@ impl Routes {
                 Ok(self.receivers.len() as u32 - 1)
             }
         }
+    }
+
+    fn intervals(&self, names: &[String], route: &str) -> Result<Vec<usize>, ConfigError> {
+        let place = |name: &String| {
+            let found = self.intervals.iter().position(|one| one.name == *name);
+            found.ok_or_else(|| ConfigError::UnknownInterval {
+                route: route.to_owned(),
+                interval: name.clone(),
+            })
+        };
+        names.iter().map(place).collect()
+    }
+
+    /// The time interval because of which a route is silent; the empty text when it is because
+    /// no active one holds.
+    pub(super) fn silent_because(&self, number: u32, now: Timestamp) -> Option<&str> {
+        let route = self.get(number);
+        let holds = |place: &&usize| self.intervals[**place].contains(now);
+        if let Some(&place) = route.mute.iter().find(holds) {
+            return Some(&self.intervals[place].name);
+        }
+        let speaks = route.active.is_empty() || route.active.iter().any(|place| holds(&place));
+        (!speaks).then_some("")
     }
 
     pub(super) fn get(&self, number: u32) -> &Route {

@@ -8,6 +8,7 @@ use super::AlertEngine;
 use super::alerts::Held;
 use super::ledger::Ledger;
 use super::log::Log;
+use super::silence::Kept;
 
 /// Everything that has to survive a restart.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct State {
     pub(super) alerts: Vec<AlertState>,
     pub(super) groups: Vec<GroupState>,
     pub(super) incidents: Vec<Incident>,
+    pub(super) silences: Vec<Kept>,
     pub(super) last_incident: u64,
     pub(super) ledger: Ledger,
     pub(super) next_clean_up: Timestamp,
@@ -94,6 +96,7 @@ impl AlertEngine {
             alerts: alerts.collect(),
             groups,
             incidents: self.incidents.iter().cloned().collect(),
+            silences: self.silences.iter().cloned().collect(),
             last_incident: self.incidents.last_id,
             ledger: self.ledger.clone(),
             next_clean_up: self.next_clean_up,
@@ -107,6 +110,9 @@ impl AlertEngine {
             self.incidents.put(incident);
         }
         self.incidents.last_id = self.incidents.last_id.max(state.last_incident);
+        for silence in state.silences {
+            self.silences.restore(silence);
+        }
         let mut live = HashMap::new();
         for group in state.groups {
             let key = (group.receiver, group.key);
@@ -138,7 +144,7 @@ impl AlertEngine {
         let timeout = self.config.resolve_timeout;
         let mut held = Held::new(Timestamp::MAX, stored.alert, timeout);
         held.guessed = stored.guessed;
-        let place = self.alerts.insert(held);
+        let place = self.hold_alert(held);
         self.route(place);
     }
 

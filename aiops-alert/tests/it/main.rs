@@ -1,10 +1,18 @@
 //! Integration tests.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[cfg(feature = "files")]
+mod conformance;
 mod engine;
+#[cfg(feature = "files")]
+mod files;
+mod interval;
+mod mute;
 #[cfg(feature = "serde")]
 mod restart;
 mod rule;
+#[cfg(feature = "files")]
+mod scenario;
 mod support;
 mod template;
 mod webhook;
