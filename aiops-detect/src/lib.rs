@@ -48,10 +48,12 @@
 //! |---|---|---|---|---|
 //! | [`copod`] | 30 ns a value | 32 B a distinct value | values in the tails, the long ones first | as ecod |
 //! | [`ecod`] | 30 ns a value | 32 B a distinct value | values in the tails of their columns; no parameters | odd combinations, odd values in the middle |
+//! | [`extended_isolation_forest`] | 5 us with 8 columns | 6 KB and 1.5 KB a column a tree | odd combinations, without ghosts beside groups | local anomalies in dense regions |
 //! | [`hbos`] | 5 ns a value | 16 B a bin | rare values, also between others | odd combinations |
 //! | [`isolation_forest`] | 0.5 us | 9 KB a tree | rows that are odd in any few columns | rows odd only among their neighbours |
 //! | [`knn`] | 5 us up to 15 columns | 8 B a remembered value | rows far from all others, odd combinations | dense clumps of anomalies |
 //! | [`lof`] | 15 us up to 15 columns | 8 B a remembered value | rows less dense than their neighbours | equal rows, large groups of anomalies |
+//! | [`pca`] | 1 ns a column and component | 8 B a column and component | relations between columns that no longer hold | curved relations, clusters |
 //!
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
 //! into verdicts.
@@ -75,6 +77,7 @@ pub mod copod;
 pub mod cusum;
 pub mod ecod;
 pub mod ewma;
+pub mod extended_isolation_forest;
 pub mod hbos;
 pub mod isolation_forest;
 pub mod knn;
@@ -84,6 +87,7 @@ pub mod monitor;
 mod neighbors;
 mod ordered_window;
 pub mod page_hinkley;
+pub mod pca;
 pub mod robust_z;
 pub mod rolling_mad;
 pub mod rolling_quantile;
@@ -91,6 +95,7 @@ mod rows;
 mod running;
 pub mod scaling;
 mod spread;
+mod symmetric;
 mod tails;
 pub mod threshold;
 pub mod welford;

@@ -19,13 +19,14 @@ use crate::threshold::{check_contamination, upper_quantile};
 use tree::{Grower, LANES, Tree};
 
 pub use tree::average_path_length;
+pub(crate) use tree::height_limit;
 
 /// Score above which a row is an outlier unless a contamination is given: that of a row which is
 /// set apart exactly as early as expected.
-const NEUTRAL: f64 = 0.5;
+pub(crate) const NEUTRAL: f64 = 0.5;
 
 /// Most rows a tree is grown on; 17 levels of nodes.
-const MAX_SAMPLE: usize = 1 << 16;
+pub(crate) const MAX_SAMPLE: usize = 1 << 16;
 
 /// Most places at the bottom of all trees together: some half a gigabyte. Bounds what a stored
 /// forest can ask for, whose trees may be much smaller in the file than in memory.
@@ -163,7 +164,7 @@ impl TryFrom<IsolationForestConfig> for IsolationForest {
 }
 
 /// Whether so many trees over so many rows stay within [`MAX_PLACES`].
-fn fits(trees: usize, sample: usize) -> bool {
+pub(crate) fn fits(trees: usize, sample: usize) -> bool {
     trees <= MAX_PLACES / sample.next_power_of_two()
 }
 

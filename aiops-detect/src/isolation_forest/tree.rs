@@ -24,7 +24,7 @@ pub fn average_path_length(rows: usize) -> f64 {
 }
 
 /// Smallest height at which `rows` rows can all be apart: ceil(log2(rows)).
-pub(super) fn height_limit(rows: usize) -> u32 {
+pub(crate) fn height_limit(rows: usize) -> u32 {
     rows.next_power_of_two().trailing_zeros()
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the public interface.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod extended_isolation_forest;
 mod hbos;
 mod isolation_forest;
 mod metrics;
@@ -9,6 +10,7 @@ mod multivariate;
 mod nab;
 mod neighbors;
 mod online;
+mod pca;
 mod reference;
 mod robust_z;
 mod rolling_mad;

@@ -4,10 +4,14 @@ use aiops_core::ndarray::Array2;
 use aiops_core::{DynMultivariateDetector, FittedMultivariateDetector, ParamError, Seed};
 use aiops_detect::copod::Copod;
 use aiops_detect::ecod::Ecod;
+use aiops_detect::extended_isolation_forest::{
+    ExtendedIsolationForest, ExtendedIsolationForestConfig,
+};
 use aiops_detect::hbos::{Hbos, HbosConfig};
 use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
 use aiops_detect::knn::{Knn, KnnConfig};
 use aiops_detect::lof::{Lof, LofConfig};
+use aiops_detect::pca::{Pca, PcaConfig};
 
 use crate::Fallible;
 use crate::args::Args;
@@ -42,6 +46,14 @@ fn all() -> Vec<Model> {
             let mut config = IsolationForestConfig::default();
             config.seed = seed;
             Ok(Box::new(IsolationForest::try_from(config)?))
+        }),
+        random("extended_isolation_forest", |seed| {
+            let mut config = ExtendedIsolationForestConfig::default();
+            config.seed = seed;
+            Ok(Box::new(ExtendedIsolationForest::try_from(config)?))
+        }),
+        fixed("pca", |_| {
+            Ok(Box::new(Pca::try_from(PcaConfig::default())?))
         }),
         fixed("knn", |_| {
             Ok(Box::new(Knn::try_from(KnnConfig::default())?))
