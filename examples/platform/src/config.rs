@@ -335,26 +335,26 @@ fn default_rules() -> Vec<RuleFile> {
         unusual(
             "UnusualCpu",
             "host_cpu_busy_percent",
-            "CPU of {{ $labels.host }} is unusually busy or idle: {{ $value }} %",
+            "CPU of {{ $labels.host }} is unusually busy or idle: {{ printf \"%.1f\" $value }} %",
         ),
         unusual(
             "UnusualMemory",
             "host_memory_used_percent",
-            "Memory of {{ $labels.host }} is unusual: {{ $value }} % in use",
+            "Memory of {{ $labels.host }} is unusual: {{ printf \"%.1f\" $value }} % in use",
         ),
         over(
             "DiskAlmostFull",
             "host_disk_used_percent",
             95.0,
             93.0,
-            "{{ $labels.mount }} of {{ $labels.host }} is {{ $value }} % full",
+            "{{ $labels.mount }} of {{ $labels.host }} is {{ printf \"%.1f\" $value }} % full",
         ),
         over(
             "MemoryAlmostFull",
             "host_memory_used_percent",
             95.0,
             90.0,
-            "Memory of {{ $labels.host }} is {{ $value }} % in use",
+            "Memory of {{ $labels.host }} is {{ printf \"%.1f\" $value }} % in use",
         ),
         RuleFile {
             below: Some(1.0),
