@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = EngineConfig::default();
     config.group_by = vec!["host".into()]; // one incident for each host
     config.group_wait = Duration::from_secs(30);
-    config.group_interval = Duration::from_secs(60);
+    config.group_interval = Duration::from_mins(1);
     let mut engine = AlertEngine::try_from(config)?;
 
     let start: Timestamp = "2026-03-02T10:00:00Z".parse()?;
