@@ -53,6 +53,8 @@ pub mod model;
 pub mod numerics;
 pub mod prepare;
 pub mod queue;
+#[cfg(all(test, feature = "durable"))]
+mod simulation;
 pub mod store;
 pub mod traits;
 

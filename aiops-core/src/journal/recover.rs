@@ -32,8 +32,8 @@ pub(crate) struct Recovered {
     pub(crate) cut: Option<Damage>,
 }
 
-/// Reads all segments in `folder` and shows every whole record from offset `from` on to `visit`.
-/// Segments that end before `from` are removed, a torn end of the last one is cut off.
+/// Removes the segments in `folder` that end before offset `from`, and shows every whole record of
+/// the others to `visit`. A torn end of the last one is cut off.
 pub(crate) fn recover(
     files: &dyn Files,
     folder: &Path,
@@ -55,7 +55,7 @@ pub(crate) fn recover(
                 .map_err(StorageError::io("remove", &segment.path))?;
             continue;
         }
-        recovered.segment(files, folder, segment, next, from, visit)?;
+        recovered.segment(files, folder, segment, next, visit)?;
     }
     recovered.settle(files, folder)?;
     let beyond = recovered
@@ -75,16 +75,16 @@ pub(crate) fn recover(
 }
 
 impl Recovered {
-    /// What was read may not have been synced by the process that wrote it.
+    /// What was read may not have been synced by the process that wrote it. Only the last segment
+    /// is in doubt: none is begun before the one before it is durable.
     fn settle(&self, files: &dyn Files, folder: &Path) -> Result<(), StorageError> {
         let Some(last) = self.segments.last() else {
             return Ok(());
         };
         let path = &last.segment.path;
         last.segment
-            .file
-            .sync()
-            .map_err(StorageError::io("sync", path))?;
+            .rewrite(last.size)
+            .map_err(StorageError::io("write to", path))?;
         files
             .sync_folder(folder)
             .map_err(StorageError::io("sync", folder))
@@ -97,7 +97,6 @@ impl Recovered {
         folder: &Path,
         segment: Segment,
         next: Option<u64>,
-        from: u64,
         visit: &mut dyn FnMut(u64, Timestamp, &[u8]),
     ) -> Result<(), StorageError> {
         let path = segment.path.clone();
@@ -126,9 +125,7 @@ impl Recovered {
                     held.end = offset + 1;
                     held.size = position + (super::RECORD_HEADER_BYTES + bytes.len()) as u64;
                     segment.mark(offset, position);
-                    if offset >= from {
-                        visit(offset, at, bytes);
-                    }
+                    visit(offset, at, bytes);
                 }
                 Step::Gap { position, lost } => {
                     let lost = lost.start..next.map_or(lost.end, |next| lost.end.min(next));

@@ -14,6 +14,8 @@ const FORMAT: u32 = 1;
 pub(crate) const HEADER_BYTES: u64 = 24;
 /// A position is remembered at least this many bytes after the one before.
 const MARK_EVERY: u64 = 64 << 10;
+/// Bytes that are written again at one time.
+const REWRITE_BYTES: usize = 1 << 20;
 const ENDING: &str = ".log";
 
 /// A file of records, the first of which has the offset in the file's name.
@@ -67,8 +69,14 @@ impl Segment {
             .file
             .read_at(&mut found, 0)
             .map_err(StorageError::io("read", &self.path))?;
-        if read < found.len() || found == header(self.first)[..] {
-            return Ok(None);
+        let expected = header(self.first);
+        let right = found
+            .iter()
+            .zip(&expected)
+            .take_while(|(one, other)| one == other);
+        let right = right.count();
+        if read < found.len() || found[right..].iter().all(|byte| *byte == 0) {
+            return Ok(None); // as it should be, or torn
         }
         let whole = crc32c::crc32c(&found[..20]) == u32_at(&found, 20);
         let format = u32_at(&found, 8);
@@ -78,6 +86,24 @@ impl Segment {
         }
         let what = "the header is not what was written; nothing is lost";
         Ok(Some(Damage::new(&self.path, 0, what)))
+    }
+
+    /// Writes again what is in the file up to `size`, and syncs it. After a failed sync, what is
+    /// read may be in memory only, and count as written nevertheless.
+    pub(crate) fn rewrite(&self, size: u64) -> io::Result<()> {
+        self.file.write_at(&header(self.first), 0)?;
+        let mut buffer = vec![0; REWRITE_BYTES];
+        let mut at = HEADER_BYTES;
+        while at < size {
+            let len = (size - at).min(REWRITE_BYTES as u64) as usize;
+            let read = self.file.read_at(&mut buffer[..len], at)?;
+            if read < len {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.file.write_at(&buffer[..len], at)?;
+            at += len as u64;
+        }
+        self.file.sync()
     }
 
     /// Remembers where a record is; in order of offsets.

@@ -130,9 +130,9 @@ impl Catalog {
             return Ok(false);
         };
         let in_order = entry.samples == 0 || time > entry.newest;
+        // The newest one may have been deleted, so that it is looked for as well.
         let is_there = !in_order
-            && (time == entry.newest
-                || entry.head.contains(time, &mut self.scratch)
+            && (entry.head.contains(time, &mut self.scratch)
                 || older.contains(&entry.labels, time)?);
         if is_there {
             return Ok(false);

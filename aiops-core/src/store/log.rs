@@ -226,18 +226,24 @@ fn encode(accepted: &[Accepted], catalog: &mut Catalog, part: u32) -> Vec<u8> {
 /// The series that a log has defined, by their numbers there.
 pub(super) type Defined = HashMap<u64, Labels>;
 
-/// Shows the samples of a record to `insert`; `None` when the record is not one of ours, or belongs
-/// to a series whose definition is lost.
-pub(super) fn replay(
-    record: &[u8],
-    defined: &mut Defined,
-    insert: &mut dyn FnMut(&Labels, i64, u64),
-) -> Option<()> {
+/// Reads the definitions of a record, which later ones in the same file need; answers the rest.
+/// `None` when the record is not one of ours.
+pub(super) fn define<'a>(record: &'a [u8], defined: &mut Defined) -> Option<Reader<'a>> {
     let mut record = Reader::new(record);
     for _ in 0..record.count(2)? {
         let id = record.number()?;
         defined.insert(id, label_bytes::read(&mut record)?);
     }
+    Some(record)
+}
+
+/// Shows the samples of a record to `insert`; `None` when the record is not one of ours, or belongs
+/// to a series whose definition is lost.
+pub(super) fn replay(
+    mut record: Reader<'_>,
+    defined: &Defined,
+    insert: &mut dyn FnMut(&Labels, i64, u64),
+) -> Option<()> {
     let (mut id, mut time, mut known) = (0_i64, 0_i64, true);
     for _ in 0..record.count(3)? {
         id = id.checked_add(record.signed()?)?;

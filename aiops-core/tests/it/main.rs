@@ -7,3 +7,5 @@ mod ingest;
 mod logs;
 mod queue;
 mod store;
+#[cfg(feature = "durable")]
+mod support;

@@ -140,8 +140,8 @@ impl<'a> BlockWriter<'a> {
         self.written + self.buffer.len() as u64
     }
 
-    /// Writes what is left and puts the file in place; answers its path.
-    pub(in crate::store) fn finish(mut self) -> io::Result<PathBuf> {
+    /// Writes what is left and puts the file in place.
+    pub(in crate::store) fn finish(mut self) -> io::Result<()> {
         let series = std::mem::take(&mut self.series);
         let mut footer = Footer {
             series_at: self.at(),
@@ -182,7 +182,6 @@ impl<'a> BlockWriter<'a> {
         self.file.sync()?;
         let path = self.folder.join(file_name(self.about.id));
         self.files.rename(&self.fresh, &path)?;
-        self.files.sync_folder(self.folder)?;
-        Ok(path)
+        self.files.sync_folder(self.folder)
     }
 }

@@ -1,12 +1,13 @@
 //! Writing, rewriting and dropping blocks.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{DiskStore, Shared, Writer};
-use crate::store::block::{About, Block, BlockWriter, Opened};
+use crate::store::block::{self, About, Block, BlockWriter, Opened};
 use crate::store::series::{self, Columns};
-use crate::{Labels, Selector, StorageError, TimeRange};
+use crate::{Damage, Labels, Selector, StorageError, TimeRange};
 
 impl DiskStore {
     /// Writes what is in memory to a block, after which the log is not needed any more.
@@ -15,51 +16,91 @@ impl DiskStore {
             writer.log.restart();
             return self.remove_dead(writer);
         }
-        let folder = self.blocks_folder();
-        let failed = || StorageError::io("write a block to", &folder);
-        let about = About {
-            id: writer.next_block,
-            covers: writer.log.next(),
-            replaces: Vec::new(),
-        };
-        let mut block =
-            BlockWriter::create(self.files.as_ref(), &folder, about).map_err(failed())?;
-        {
+        let covers = writer.log.next();
+        let block = self.write_block(writer, covers, |block| {
             let shared = self.reading();
             for (_, entry) in shared.catalog.with_head() {
-                block
-                    .add(&entry.labels, &entry.head.to_chunks())
-                    .map_err(failed())?;
+                block.add(&entry.labels, &entry.head.to_chunks())?;
             }
-        }
-        block.finish().map_err(failed())?;
-        let opened = self.open_block(writer.next_block)?;
-        writer.next_block += 1;
+            Ok(())
+        })?;
         let mut shared = self.writing();
-        shared.add(opened);
+        shared.add(block);
         shared.catalog.clear_heads();
         drop(shared);
         writer.log.restart();
         self.remove_dead(writer)
     }
 
-    /// Removes the files of the log that are not needed any more.
+    /// Writes a block that `fill` fills.
+    fn write_block(
+        &self,
+        writer: &mut Writer,
+        covers: u64,
+        fill: impl FnOnce(&mut BlockWriter<'_>) -> Result<(), FillError>,
+    ) -> Result<Arc<Block>, StorageError> {
+        let folder = self.blocks_folder();
+        let about = About {
+            id: writer.next_block,
+            covers,
+            replaces: writer.dead.clone(),
+        };
+        let id = about.id;
+        // Until all has gone well, its file must not count; a failure may leave it in place.
+        writer.next_block += 1;
+        writer.dead.push(id);
+        let failed = StorageError::io("write a block to", &folder);
+        let written = BlockWriter::create(self.files.as_ref(), &folder, about)
+            .map_err(FillError::from)
+            .and_then(|mut block| {
+                fill(&mut block)?;
+                Ok(block.finish()?)
+            });
+        match written {
+            Ok(()) => {}
+            Err(FillError::Write(error)) => return Err(failed(error)),
+            Err(FillError::Read(error)) => return Err(error),
+        }
+        let block = match Block::open(self.files.as_ref(), &folder, id)? {
+            Opened::Whole(block, _) => Arc::new(block),
+            Opened::Damaged(damage) => return Err(damage.into()),
+        };
+        writer.dead.retain(|dead| *dead != id);
+        Ok(block)
+    }
+
+    /// Removes the files that are not needed any more.
     pub(super) fn remove_dead(&self, writer: &mut Writer) -> Result<(), StorageError> {
         let removed = writer.log.remove_dead();
         self.log_size.store(writer.log.size(), Ordering::Relaxed);
-        removed
-    }
-
-    /// Opens a block that was just written.
-    fn open_block(&self, id: u64) -> Result<Arc<Block>, StorageError> {
-        match Block::open(self.files.as_ref(), &self.blocks_folder(), id)? {
-            Opened::Whole(block, _) => Ok(Arc::new(block)),
-            Opened::Damaged(damage) => Err(damage.into()),
+        removed?;
+        if writer.dead.is_empty() {
+            return Ok(());
         }
+        let folder = self.blocks_folder();
+        for id in &writer.dead {
+            let path = folder.join(block::file_name(*id));
+            self.damage.forget(&path);
+            match self.files.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StorageError::io("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
+        self.files
+            .sync_folder(&folder)
+            .map_err(StorageError::io("sync", &folder))?;
+        writer.dead.clear();
+        Ok(())
     }
 
     /// Drops the blocks that end before `oldest`; answers how many samples.
-    pub(super) fn drop_blocks(&self, oldest: i64) -> Result<u64, StorageError> {
+    pub(super) fn drop_blocks(
+        &self,
+        writer: &mut Writer,
+        oldest: i64,
+    ) -> Result<u64, StorageError> {
         let blocks = self.reading().blocks.clone();
         let mut dropped = 0;
         for block in blocks.iter().filter(|block| block.max() < oldest) {
@@ -76,22 +117,10 @@ impl DiskStore {
             shared.catalog.remove_if_empty(&ids);
             shared.remove(block.id());
             drop(shared);
-            self.remove_file(block)?;
+            writer.dead.push(block.id());
         }
-        if dropped > 0 {
-            let folder = self.blocks_folder();
-            self.files
-                .sync_folder(&folder)
-                .map_err(StorageError::io("sync", &folder))?;
-        }
+        self.remove_dead(writer)?;
         Ok(dropped)
-    }
-
-    fn remove_file(&self, block: &Block) -> Result<(), StorageError> {
-        self.damage.forget(&block.path);
-        self.files
-            .remove(&block.path)
-            .map_err(StorageError::io("remove", &block.path))
     }
 
     /// Deletes samples: what is in memory goes to a block first, then each block that has some of
@@ -127,54 +156,71 @@ impl DiskStore {
         if !has_any(block, matching, range)? {
             return Ok(0);
         }
-        let folder = self.blocks_folder();
-        let failed = || StorageError::io("write a block to", &folder);
-        let about = About {
-            id: writer.next_block,
-            covers: block.covers(),
-            replaces: vec![block.id()],
-        };
-        let mut fresh =
-            BlockWriter::create(self.files.as_ref(), &folder, about).map_err(failed())?;
         let mut lost: Vec<(u32, u64)> = Vec::new();
-        let mut columns = Columns::default();
-        for info in block.series()?? {
-            let id = matching
-                .binary_search_by(|(labels, _)| labels.cmp(&info.labels))
-                .map(|index| matching[index].1);
-            let Ok(id) = id else {
-                if let Some(run) = block.run(&info.labels)? {
-                    fresh.add_run(&info.labels, &run).map_err(failed())?;
-                }
-                continue;
-            };
-            columns.clear();
-            block.read(&info.labels, TimeRange::ALL, &mut columns)?;
-            let (start, end) = (range.start.as_nanos(), range.end.as_nanos());
-            let kept = columns
-                .iter()
-                .filter(|(time, _)| !(start..end).contains(time));
-            let chunks: Vec<_> = series::chunks_of(kept).collect();
-            let left: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-            lost.push((id, columns.len() as u64 - left));
-            fresh.add(&info.labels, &chunks).map_err(failed())?;
-        }
-        let deleted = lost.iter().map(|(_, samples)| samples).sum();
-        fresh.finish().map_err(failed())?;
-        let opened = self.open_block(writer.next_block)?;
-        writer.next_block += 1;
+        writer.dead.push(block.id());
+        let written = self.write_block(writer, block.covers(), |fresh| {
+            let mut columns = Columns::default();
+            for info in block.series()?? {
+                let place = matching.binary_search_by(|(labels, _)| labels.cmp(&info.labels));
+                let Ok(place) = place else {
+                    if let Some(run) = block.run(&info.labels)? {
+                        fresh.add_run(&info.labels, &run)?;
+                    }
+                    continue;
+                };
+                columns.clear();
+                block.read(&info.labels, TimeRange::ALL, &mut columns)?;
+                let (start, end) = (range.start.as_nanos(), range.end.as_nanos());
+                let outside = |(time, _): &(i64, u64)| !(start..end).contains(time);
+                let chunks: Vec<_> = series::chunks_of(columns.iter().filter(outside)).collect();
+                let left: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
+                lost.push((matching[place].1, columns.len() as u64 - left));
+                fresh.add(&info.labels, &chunks)?;
+            }
+            Ok(())
+        });
+        let fresh = match written {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                writer.dead.retain(|dead| *dead != block.id());
+                return Err(error);
+            }
+        };
         let mut shared = self.writing();
         shared.remove(block.id());
-        shared.add(opened);
-        for (id, samples) in lost {
-            shared.catalog.lose(id, samples);
+        shared.add(fresh);
+        for (id, samples) in &lost {
+            shared.catalog.lose(*id, *samples);
         }
         drop(shared);
-        self.remove_file(block)?;
-        self.files
-            .sync_folder(&folder)
-            .map_err(StorageError::io("sync", &folder))?;
-        Ok(deleted)
+        self.remove_dead(writer)?;
+        Ok(lost.iter().map(|(_, samples)| samples).sum())
+    }
+}
+
+/// Why a block was not filled.
+enum FillError {
+    /// Writing to it failed.
+    Write(io::Error),
+    /// What should go into it cannot be read.
+    Read(StorageError),
+}
+
+impl From<io::Error> for FillError {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<StorageError> for FillError {
+    fn from(error: StorageError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<Damage> for FillError {
+    fn from(damage: Damage) -> Self {
+        Self::Read(damage.into())
     }
 }
 

@@ -132,6 +132,8 @@ pub struct Recovery {
 struct Writer {
     log: Log,
     next_block: u64,
+    /// Blocks that do not count any more, or never did, and whose files may still be there.
+    dead: Vec<u64>,
     accepted: Vec<Accepted>,
 }
 
@@ -175,7 +177,15 @@ impl DiskStore {
     /// [`StorageError::Locked`] when another process has it open, [`StorageError::Io`],
     /// [`StorageError::Corrupt`] when a newer release has written a file.
     pub fn open(folder: impl AsRef<Path>, config: DiskStoreConfig) -> Result<Self, StorageError> {
-        open::open(Arc::new(OsFiles), folder.as_ref(), config)
+        Self::open_in(Arc::new(OsFiles), folder.as_ref(), config)
+    }
+
+    pub(crate) fn open_in(
+        files: Arc<dyn Files>,
+        folder: &Path,
+        config: DiskStoreConfig,
+    ) -> Result<Self, StorageError> {
+        open::open(files, folder, config)
     }
 
     /// What was found when it was opened.
@@ -307,11 +317,9 @@ impl SeriesStore for DiskStore {
     }
 
     fn retain_from(&self, oldest: Timestamp) -> Result<u64, StorageError> {
-        let writer = self.writer();
+        let mut writer = self.writer();
         let dropped = self.writing().catalog.retain_from(oldest.as_nanos());
-        let blocks = self.drop_blocks(oldest.as_nanos());
-        drop(writer);
-        Ok(dropped + blocks?)
+        Ok(dropped + self.drop_blocks(&mut writer, oldest.as_nanos())?)
     }
 
     fn sync(&self) -> Result<(), StorageError> {

@@ -1,6 +1,6 @@
 //! Opening the store after whatever has happened to it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -11,7 +11,7 @@ use crate::store::block::{self, Block, Opened, SeriesInfo};
 use crate::store::catalog::Catalog;
 use crate::store::log::{self, Log};
 use crate::store::series::Columns;
-use crate::{Damage, StorageError};
+use crate::{Damage, Labels, StorageError};
 
 const LOCK: &str = "lock";
 const BLOCKS: &str = "blocks";
@@ -57,6 +57,7 @@ pub(super) fn open(
             recovery: &mut recovery,
             failure: None,
             log: &log_folder,
+            covers,
         };
         let recovered = journal::recover(
             files.as_ref(),
@@ -91,6 +92,7 @@ pub(super) fn open(
         writer: Mutex::new(Writer {
             log,
             next_block: found.next,
+            dead: Vec::new(),
             accepted: Vec::new(),
         }),
         shared: RwLock::new(Shared {
@@ -147,11 +149,13 @@ impl Found {
                 Opened::Damaged(place) => damage.push(place),
             }
         }
-        let replaced: Vec<u64> = found
-            .blocks
-            .iter()
-            .flat_map(|(block, _)| block.replaces().to_vec())
-            .collect();
+        // A block that is replaced does not replace others, so the latest come first.
+        let mut replaced = BTreeSet::new();
+        for (block, _) in found.blocks.iter().rev() {
+            if !replaced.contains(&block.id()) {
+                replaced.extend(block.replaces().iter().copied());
+            }
+        }
         for id in &replaced {
             let path = folder.join(block::file_name(*id));
             damage.retain(|place| place.path != path);
@@ -177,18 +181,27 @@ struct Replay<'a> {
     recovery: &'a mut Recovery,
     failure: Option<StorageError>,
     log: &'a Path,
+    /// Records before this offset are in blocks.
+    covers: u64,
 }
 
 impl Replay<'_> {
     fn record(&mut self, offset: u64, record: &[u8]) {
         let (catalog, older) = (&mut *self.catalog, &mut self.older);
         let (mut replayed, mut failure) = (0, None);
-        let read = log::replay(record, &mut self.defined, &mut |labels, time, value| {
+        let mut insert = |labels: &Labels, time, value| {
             let id = catalog.create(labels);
             match catalog.insert(id, time, value, older) {
                 Ok(new) => replayed += u64::from(new),
                 Err(error) => failure = Some(error),
             }
+        };
+        let read = log::define(record, &mut self.defined).and_then(|samples| {
+            // What is in a block already may have been deleted there.
+            if offset < self.covers {
+                return Some(());
+            }
+            log::replay(samples, &self.defined, &mut insert)
         });
         self.recovery.replayed += replayed;
         self.failure = self.failure.take().or(failure);

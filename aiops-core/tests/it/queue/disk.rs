@@ -30,7 +30,7 @@ impl Reopen for OnDisk {
 
 /// A queue in a folder of its own, with small segments.
 pub(super) fn queue(limit_bytes: u64) -> Box<dyn Reopen> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let queue = Some(open(folder.path(), limit_bytes).unwrap());
     Box::new(OnDisk {
         folder,
@@ -59,7 +59,7 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
 
 /// A folder with one segment of these records.
 fn filled(records: &[&[u8]]) -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let queue = open(folder.path(), 1 << 20).unwrap();
     for record in records {
         queue.append(time(1), record).unwrap();
@@ -75,7 +75,7 @@ fn filled(records: &[&[u8]]) -> (TempDir, PathBuf) {
 
 #[test]
 fn a_second_opening_is_refused_until_the_first_ends() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let first = open(folder.path(), 1 << 20).unwrap();
     let second = open(folder.path(), 1 << 20);
     assert!(matches!(second, Err(StorageError::Locked { path }) if path.ends_with("lock")));
@@ -85,7 +85,7 @@ fn a_second_opening_is_refused_until_the_first_ends() {
 
 #[test]
 fn segments_are_deleted_when_all_of_them_is_released() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let queue = open(folder.path(), 1 << 20).unwrap();
     for _ in 0..100 {
         queue.append(time(0), &[1; 1_000]).unwrap();
@@ -204,7 +204,7 @@ fn damage_while_it_runs_is_met_by_the_reader() {
 
 #[test]
 fn a_lost_segment_is_a_named_gap() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let queue = open(folder.path(), 1 << 20).unwrap();
     for _ in 0..60 {
         queue.append(time(0), &[1; 1_000]).unwrap();
@@ -263,7 +263,7 @@ fn a_damaged_note_of_what_was_released_costs_nothing() {
 
 #[test]
 fn a_record_that_is_too_long_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let queue = open(folder.path(), 1 << 30).unwrap();
     let error = queue.append(time(0), &vec![0; (64 << 20) + 1]).unwrap_err();
     assert!(matches!(

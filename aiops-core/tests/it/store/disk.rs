@@ -31,7 +31,7 @@ impl Reopen for OnDisk {
 
 /// A store in a folder of its own, with at most so many bytes of samples in memory.
 pub(super) fn store(options: Options, memory_bytes: u64) -> Box<dyn Reopen> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let mut config = DiskStoreConfig::default();
     config.max_series = options.max_series.unwrap_or(config.max_series);
     config.late_after = options.late_after;
@@ -59,7 +59,7 @@ const SERIES: [&str; 3] = ["__name__=one", "__name__=three", "__name__=two"];
 
 /// A folder whose samples are in one block, and its path.
 fn with_block() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let mut config = DiskStoreConfig::default();
     config.memory_bytes = 1;
     let store = DiskStore::open(folder.path(), config).unwrap();
@@ -82,7 +82,7 @@ fn with_block() -> (TempDir, PathBuf) {
 
 #[test]
 fn a_second_opening_is_refused_until_the_first_ends() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let first = open(folder.path());
     let second = DiskStore::open(folder.path(), DiskStoreConfig::default());
     assert!(matches!(second, Err(StorageError::Locked { path }) if path.ends_with("lock")));
@@ -152,7 +152,7 @@ fn a_shortened_block_is_named() {
 
 #[test]
 fn a_torn_log_loses_only_what_is_torn() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let store = open(folder.path());
     for at in 0..5 {
         store.append(&batch("a=1", &[(at, at as f64)])).unwrap();
@@ -179,7 +179,7 @@ fn a_torn_log_loses_only_what_is_torn() {
 
 #[test]
 fn a_flipped_bit_in_the_log_loses_one_batch() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let store = open(folder.path());
     // The labels are in the first record, so that it has no other.
     for at in 0..4 {
@@ -216,7 +216,7 @@ fn a_flipped_bit_in_the_log_loses_one_batch() {
 
 #[test]
 fn a_crash_between_a_block_and_its_log_doubles_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::folder();
     let store = open(folder.path());
     let samples: Vec<_> = (0..50).map(|at| (at, at as f64)).collect();
     store.append(&batch("a=1", &samples)).unwrap();

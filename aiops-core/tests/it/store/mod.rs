@@ -330,6 +330,18 @@ fn what_is_deleted_is_gone_and_may_come_again() {
 }
 
 #[test]
+fn the_newest_sample_may_be_deleted_and_come_again() {
+    each(Options::default(), |store| {
+        let store = store.store();
+        store.append(&batch("a=1", &[(1, 1.0), (2, 2.0)])).unwrap();
+        assert_eq!(store.delete(&Selector::all(), range(2, 3)).unwrap(), 1);
+        let again = batch("a=1", &[(2, 7.0)]);
+        assert_eq!(store.append(&again).unwrap(), accepted(1));
+        check_read(store, "a=1", TimeRange::ALL, &[(1, 1.0), (2, 7.0)]);
+    });
+}
+
+#[test]
 fn retention_drops_what_is_old_and_keeps_the_rest() {
     each(Options::default(), |store| {
         let samples: Vec<_> = (0..1_000).map(|at| (at, at as f64)).collect();

@@ -1,0 +1,238 @@
+//! Schedules for the queue.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::{Faults, SimDisk, for_seeds};
+use crate::queue::{DiskQueue, DiskQueueConfig, Queue};
+use crate::{Damage, Rng, Seed, StorageError, Timestamp};
+
+const FOLDER: &str = "/queue";
+
+/// What is known of the queue from outside.
+#[derive(Debug, Default)]
+struct Model {
+    /// Every record that may be there, by offset.
+    records: Vec<Vec<u8>>,
+    /// Records before it are acknowledged, or have been seen by a reader.
+    promised: u64,
+    /// Of them, those that had been lost before they were acknowledged.
+    gaps: BTreeSet<u64>,
+    /// The most that `release` was told, and what it confirmed last.
+    releasing: u64,
+    released: u64,
+}
+
+fn open(disk: &SimDisk) -> Result<DiskQueue, StorageError> {
+    let config = DiskQueueConfig {
+        segment_bytes: 4 << 10,
+        ..DiskQueueConfig::default()
+    };
+    DiskQueue::open_in(disk.files(), Path::new(FOLDER), config)
+}
+
+/// Offsets and records.
+type Found = Vec<(u64, Vec<u8>)>;
+
+/// Records from `from` on, past damage, and how often damage was told.
+fn read(queue: &DiskQueue, from: u64) -> Result<(Found, usize), StorageError> {
+    for told in 0..1_000 {
+        let mut found = Vec::new();
+        let read = queue.read(from, &mut |offset, _, record| {
+            found.push((offset, record.to_vec()));
+            ControlFlow::Continue(())
+        });
+        match read {
+            Ok(_) => return Ok((found, told)),
+            Err(StorageError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    panic!("the same damage is told again and again");
+}
+
+impl Model {
+    /// Works until the program dies, or for some steps.
+    fn work(&mut self, queue: &DiskQueue, disk: &SimDisk, rng: &mut Rng) {
+        for _ in 0..rng.below(60) {
+            if disk.has_crashed() {
+                return;
+            }
+            match rng.below(10) {
+                0..=4 => self.append(queue, rng),
+                5..=7 => {
+                    let appended = self.records.len() as u64;
+                    if let Ok(end) = queue.sync() {
+                        assert_eq!(end, appended);
+                        self.promised = end;
+                    }
+                }
+                8 => self.look(queue),
+                _ => {
+                    let span = (self.promised - self.released) as usize;
+                    let before = self.released + rng.below(span + 1) as u64;
+                    self.releasing = self.releasing.max(before);
+                    if queue.release(before).is_ok() {
+                        self.released = before;
+                    }
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, queue: &DiskQueue, rng: &mut Rng) {
+        let most = if rng.below(8) == 0 { 3_000 } else { 100 };
+        let len = rng.below(most);
+        let mut record = vec![rng.bits() as u8; len];
+        record.extend_from_slice(&rng.bits().to_le_bytes());
+        let offset = queue.append(Timestamp::EPOCH, &record).unwrap();
+        assert_eq!(offset, self.records.len() as u64);
+        self.records.push(record);
+    }
+
+    /// A reader sees what was appended, and is not to see it vanish.
+    fn look(&mut self, queue: &DiskQueue) {
+        let offsets = queue.offsets();
+        if let Ok((found, _)) = read(queue, offsets.start) {
+            for (offset, record) in found {
+                assert_eq!(record, self.records[offset as usize]);
+            }
+        }
+        assert!(offsets.end >= self.promised);
+        self.promised = offsets.end;
+    }
+
+    /// After a crash: what was promised is there, in its place; nothing else was invented.
+    fn check(&mut self, queue: &DiskQueue, lost_to_damage: u64) {
+        let offsets = queue.offsets();
+        let released = self.released..=self.releasing;
+        assert!(
+            released.contains(&offsets.start),
+            "{offsets:?} after {released:?}"
+        );
+        assert!(offsets.end <= self.records.len() as u64, "{offsets:?}");
+        assert!(offsets.end + lost_to_damage >= self.promised, "{offsets:?}");
+        let (found, _) = read(queue, offsets.start).unwrap();
+        for (offset, record) in &found {
+            assert_eq!(*record, self.records[*offset as usize], "record {offset}");
+        }
+        let found: BTreeSet<u64> = found.into_iter().map(|(offset, _)| offset).collect();
+        let missing = |offset: &u64| !found.contains(offset) && !self.gaps.contains(offset);
+        let lost = (offsets.start..self.promised).filter(missing).count() as u64;
+        assert!(lost <= lost_to_damage, "{lost} promised records are lost");
+        self.gaps = offsets
+            .clone()
+            .filter(|offset| !found.contains(offset))
+            .collect();
+        assert!(
+            read(queue, offsets.start).unwrap().1 == 0,
+            "damage is told once"
+        );
+        self.released = offsets.start;
+        self.releasing = offsets.start;
+        self.promised = offsets.end;
+        self.records.truncate(offsets.end as usize);
+    }
+}
+
+/// Some lives of a program; each ends by the death of the program or of the machine.
+fn schedule(seed: u64, faults: Faults) {
+    let disk = SimDisk::new(seed);
+    let mut rng = Seed(seed).rng();
+    let mut model = Model::default();
+    for _ in 0..6 {
+        disk.hurt(faults);
+        disk.crash_after(rng.below(120) as u64 + 1);
+        // It may die, or fail, while it opens.
+        if let Ok(queue) = open(&disk) {
+            assert!(queue.offsets().end >= model.promised);
+            model.promised = queue.offsets().end;
+            model.records.truncate(queue.offsets().end as usize);
+            model.work(&queue, &disk, &mut rng);
+        }
+        if rng.below(3) > 0 {
+            disk.lose_power();
+        } else {
+            disk.kill();
+        }
+        let (_, size) = disk.take_read();
+        let queue = open(&disk).unwrap();
+        let (read, _) = disk.take_read();
+        assert!(read <= 2 * size + 1_000, "{read} bytes read of {size}");
+        // A crash makes gaps in what was not synced; that is all that it damages.
+        let is_gap = |damage: &Damage| damage.what.ends_with("are lost");
+        assert!(
+            queue.recovery().damage.iter().all(is_gap),
+            "{:?}",
+            queue.recovery()
+        );
+        model.check(&queue, 0);
+    }
+}
+
+#[test]
+fn a_crash_takes_back_nothing_that_was_promised() {
+    for_seeds(1_500, |seed| schedule(seed, Faults::default()));
+}
+
+#[test]
+fn errors_and_crashes_take_back_nothing_that_was_promised() {
+    let faults = Faults {
+        errors: 12,
+        limit: 0,
+    };
+    for_seeds(1_500, |seed| schedule(seed, faults));
+}
+
+#[test]
+fn a_full_disk_takes_back_nothing_that_was_promised() {
+    let faults = Faults {
+        errors: 0,
+        limit: 20_000,
+    };
+    for_seeds(1_000, |seed| schedule(seed, faults));
+}
+
+#[test]
+fn after_a_failure_everything_gets_in_once_the_disk_works_again() {
+    for_seeds(300, |seed| {
+        let disk = SimDisk::new(seed);
+        let mut rng = Seed(seed).rng();
+        let (queue, mut model) = (open(&disk).unwrap(), Model::default());
+        for errors in [3, 0, 2, 0] {
+            disk.hurt(Faults { errors, limit: 0 });
+            model.work(&queue, &disk, &mut rng);
+        }
+        assert_eq!(queue.sync().unwrap(), model.records.len() as u64);
+        model.promised = model.records.len() as u64;
+        drop(queue);
+        disk.lose_power();
+        model.check(&open(&disk).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_flipped_bit_costs_one_record_and_is_named() {
+    for_seeds(1_000, |seed| {
+        let disk = SimDisk::new(seed);
+        let mut rng = Seed(seed).rng();
+        let mut model = Model::default();
+        let queue = open(&disk).unwrap();
+        model.work(&queue, &disk, &mut rng);
+        drop(queue);
+        disk.kill();
+        if disk
+            .flip_bit(|path| path.extension().is_some_and(|ending| ending == "log"))
+            .is_none()
+        {
+            return;
+        }
+        let queue = open(&disk).unwrap();
+        let recovery = queue.recovery();
+        let named = recovery.damage.len() + usize::from(recovery.cut.is_some());
+        // A header of a segment without records is written anew.
+        assert!(named == 1 || queue.offsets().is_empty(), "{recovery:?}");
+        model.check(&queue, 1);
+    });
+}
