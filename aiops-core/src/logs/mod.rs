@@ -1,5 +1,9 @@
 //! Log lines in the standard form, and the templates behind their messages.
 //!
+//! [`parse_line`] brings a line of any kind to a [`LogRecord`](crate::LogRecord), [`parse_syslog`]
+//! a syslog message, [`ContainerLines`] the lines of a container's log file. [`Frames`] takes
+//! syslog messages out of a stream. A [`TemplateMiner`] groups the messages:
+//!
 //! ```
 //! use aiops_core::logs::{TemplateMiner, TemplateMinerConfig};
 //!
@@ -15,14 +19,26 @@
 //! # Ok::<(), aiops_core::ParamError>(())
 //! ```
 
+mod clock;
+mod container;
+mod fields;
+mod frames;
 mod hash;
+#[cfg(feature = "json")]
+pub(crate) mod json;
 mod lexer;
+mod line;
 mod mask;
 mod miner;
 mod shapes;
+mod syslog;
 mod template;
 #[cfg(feature = "serde")]
 mod wire;
 
+pub use container::ContainerLines;
+pub use frames::{FrameError, Frames};
+pub use line::{LineContext, parse_line};
 pub use miner::{TemplateMiner, TemplateMinerConfig};
+pub use syslog::parse_syslog;
 pub use template::{Template, TemplateId};

@@ -58,8 +58,10 @@ impl Severity {
     /// From the words and single letters that programs use for levels, in any case; anything
     /// else is unspecified.
     pub fn from_word(word: &str) -> Self {
-        const WORDS: [(&str, Severity); 23] = [
+        const WORDS: [(&str, Severity); 25] = [
             ("trace", Severity::TRACE),
+            ("verbose", Severity::TRACE),
+            ("v", Severity::TRACE),
             ("finest", Severity::TRACE),
             ("t", Severity::TRACE),
             ("debug", Severity::DEBUG),

@@ -28,4 +28,5 @@ pub use matcher::{MatchOp, Matcher, MatcherError, Selector};
 pub use seed::{Rng, Seed};
 pub use series::{Sample, Series, SeriesView};
 pub use time::{AxisView, ParseTimeError, TimeAxis, TimeRange, Timestamp};
+pub(crate) use time::{civil_from_days, days_from_civil};
 pub use topology::Topology;

@@ -3,4 +3,4 @@ mod prometheus_text;
 #[cfg(feature = "remote-write")]
 mod remote_write;
 mod stored;
-mod support;
+pub(crate) mod support;
