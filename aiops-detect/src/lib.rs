@@ -36,6 +36,7 @@
 //! | module | data | cost of a sample | memory | finds | misses |
 //! |---|---|---|---|---|---|
 //! | [`robust_z`] | a whole series | 1 ns | 16 B | values far from the usual one | seasons, shapes |
+//! | [`auto`] | a stream, any metric | 0.3 us | 5 KB | onsets of incidents, oddness by level, day and week; no parameters | seasons other than day and week |
 //! | [`rolling_mad`] | a stream | 0.1 us | 10 B a sample of the window | sudden spikes and shifts | seasons longer than the window, slow drift |
 //! | [`rolling_quantile`] | a stream | 0.1 us | 10 B a sample of the window | the same, on skewed series | the same; more anomalies than its quantiles allow |
 //! | [`ewma`] | a stream | 10 ns | 80 B | spikes | runs of odd values |
@@ -55,6 +56,7 @@
 //! | [`lof`] | 15 us up to 15 columns | 8 B a remembered value | rows less dense than their neighbours | equal rows, large groups of anomalies |
 //! | [`pca`] | 1 ns a column and component | 8 B a column and component | relations between columns that no longer hold | curved relations, clusters |
 //!
+//! [`calibrate`] puts any score on the scale of probabilities by its own past.
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
 //! into verdicts.
 //!
@@ -72,6 +74,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod auto;
+pub mod calibrate;
 mod columns;
 pub mod copod;
 pub mod cusum;
@@ -94,6 +98,7 @@ pub mod rolling_quantile;
 mod rows;
 mod running;
 pub mod scaling;
+mod seasonal;
 mod spread;
 mod symmetric;
 mod tails;

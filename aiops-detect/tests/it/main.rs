@@ -1,6 +1,8 @@
 //! Tests of the public interface.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod auto;
+mod calibrate;
 mod extended_isolation_forest;
 mod hbos;
 mod isolation_forest;

@@ -13,10 +13,14 @@ use aiops_core::{
     Detector, FittedDetector, FittedMultivariateDetector, MultivariateDetector, Sample, Seed,
     Series, StreamingDetector, TimeAxis, Timestamp,
 };
+use aiops_detect::auto::{Auto, AutoConfig};
+use aiops_detect::cusum::{Cusum, CusumConfig};
+use aiops_detect::ewma::{Ewma, EwmaConfig};
 use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
 use aiops_detect::metrics;
 use aiops_detect::robust_z::{RobustZ, RobustZConfig};
 use aiops_detect::rolling_mad::{RollingMad, RollingMadConfig};
+use aiops_detect::rolling_quantile::{RollingQuantile, RollingQuantileConfig};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// Normal rows, one in a hundred moved far out.
@@ -74,14 +78,43 @@ fn one_series(criterion: &mut Criterion) {
             model.score_into(series.view(), &mut scores).unwrap();
         });
     });
-    group.bench_function("rolling-mad/10000", |bencher| {
-        bencher.iter(|| {
-            let mut detector = RollingMad::try_from(RollingMadConfig::default()).unwrap();
-            let samples = series.view().iter();
-            samples
-                .filter_map(|sample: Sample| detector.update(sample))
-                .sum::<f64>()
+    group.finish();
+}
+
+/// Time of one sample, all included.
+fn streaming(criterion: &mut Criterion) {
+    fn bench<S: StreamingDetector>(
+        group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
+        name: &str,
+        make: impl Fn() -> S,
+    ) {
+        let series = series(10_000);
+        group.throughput(Throughput::Elements(10_000));
+        group.bench_function(format!("{name}/10000"), |bencher| {
+            bencher.iter(|| {
+                let mut detector = make();
+                let samples = series.view().iter();
+                samples
+                    .filter_map(|sample: Sample| detector.update(sample))
+                    .sum::<f64>()
+            });
         });
+    }
+    let mut group = criterion.benchmark_group("streaming");
+    bench(&mut group, "auto", || {
+        Auto::try_from(AutoConfig::default()).unwrap()
+    });
+    bench(&mut group, "rolling-mad", || {
+        RollingMad::try_from(RollingMadConfig::default()).unwrap()
+    });
+    bench(&mut group, "rolling-quantile", || {
+        RollingQuantile::try_from(RollingQuantileConfig::default()).unwrap()
+    });
+    bench(&mut group, "ewma", || {
+        Ewma::try_from(EwmaConfig::default()).unwrap()
+    });
+    bench(&mut group, "cusum", || {
+        Cusum::try_from(CusumConfig::default()).unwrap()
     });
     group.finish();
 }
@@ -100,5 +133,5 @@ fn measures(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, forest, one_series, measures);
+criterion_group!(benches, forest, one_series, measures, streaming);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 use aiops_core::{
     Detector, FittedDetector, Replay, Series, StreamingDetector, TimeAxis, Timestamp,
 };
+use aiops_detect::auto::{Auto, AutoConfig};
 use aiops_detect::cusum::{Cusum, CusumConfig};
 use aiops_detect::ewma::{Ewma, EwmaConfig};
 use aiops_detect::metrics;
@@ -71,6 +72,9 @@ pub(super) struct Model {
 /// All models that are wanted.
 pub(super) fn models(args: &Args) -> Vec<Model> {
     let all = [
+        model("auto", |series| {
+            replay(Auto::try_from(AutoConfig::default())?, series)
+        }),
         model("rolling_mad", |series| {
             replay(RollingMad::try_from(RollingMadConfig::default())?, series)
         }),

@@ -1,0 +1,3 @@
+//! Seasonal profiles.
+
+pub(crate) mod profile;
