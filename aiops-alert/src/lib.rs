@@ -58,7 +58,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod duration;
 pub mod engine;
+pub mod expr;
 #[cfg(feature = "files")]
 pub mod files;
 pub mod interval;

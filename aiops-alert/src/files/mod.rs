@@ -3,6 +3,7 @@
 //! Unknown keys are errors; every error has the line at which it lies.
 
 pub mod alertmanager;
+pub mod prometheus;
 mod text;
 
 use thiserror::Error;

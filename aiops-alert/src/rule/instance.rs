@@ -1,10 +1,9 @@
 //! The life of one alert of a rule.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_core::{Alert, Labels, Timestamp, Verdict};
-
-use super::Rule;
 
 /// How long a resolved alert is remembered and sent again.
 const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
@@ -126,8 +125,8 @@ impl Instance {
     }
 
     /// Lets time pass.
-    pub(super) fn advance(&mut self, now: Timestamp, rule: &Rule) {
-        let (holds, hold) = (self.holding > 0, rule.config.hold);
+    pub(super) fn advance(&mut self, now: Timestamp, hold: Duration, keep: Duration) {
+        let holds = self.holding > 0;
         self.phase = match self.phase {
             Phase::Inactive | Phase::Resolved { .. } if holds => begin(now, self.since, hold),
             Phase::Pending { .. } if !holds => Phase::Inactive,
@@ -147,12 +146,7 @@ impl Instance {
                 active_at,
                 fired_at,
                 failing_since,
-            } => firing(
-                now,
-                holds,
-                rule.config.keep_firing_for,
-                (active_at, fired_at, failing_since),
-            ),
+            } => firing(now, holds, keep, (active_at, fired_at, failing_since)),
             Phase::Resolved { resolved_at, .. } if now.since(resolved_at) > RESOLVED_RETENTION => {
                 Phase::Inactive
             }
@@ -161,7 +155,12 @@ impl Instance {
     }
 
     /// The alert, when it has to be told now.
-    pub(super) fn send(&mut self, now: Timestamp, rule: &Rule, resend: Duration) -> Option<Alert> {
+    pub(super) fn send(
+        &mut self,
+        now: Timestamp,
+        resend: Duration,
+        annotations: impl Fn(&Labels, f64) -> BTreeMap<String, String>,
+    ) -> Option<Alert> {
         let (fired_at, ends_at) = match self.phase {
             Phase::Inactive | Phase::Pending { .. } => return None,
             Phase::Firing { fired_at, .. } => {
@@ -182,7 +181,7 @@ impl Instance {
         self.last_sent = now;
         let mut alert = Alert::new(self.identity.clone(), fired_at);
         alert.ends_at = Some(ends_at);
-        alert.annotations = rule.annotations(&self.series, self.value);
+        alert.annotations = annotations(&self.series, self.value);
         if let Some(reason) = self.reason() {
             let entry = alert.annotations.entry(REASON.to_owned());
             entry.or_insert(reason);

@@ -39,6 +39,7 @@
 //! A firing alert is sent again every minute; its end is set to four minutes from then, so that it
 //! ends by itself if nobody is left to send it. A resolved one is sent again for 15 minutes.
 
+mod expression;
 mod instance;
 mod series;
 mod set;
@@ -52,6 +53,7 @@ use std::time::Duration;
 use aiops_core::{Labels, METRIC_NAME, ParamError, Selector};
 use thiserror::Error;
 
+pub use expression::{ExpressionFault, ExpressionRule, ExpressionRuleConfig, ExpressionRules};
 pub use instance::AlertState;
 pub use set::{ActiveAlert, RuleFault, RuleSet, RuleStats};
 

@@ -16,7 +16,7 @@ use super::{ALERT_NAME, Condition, Rule};
 const LOOKBACK: Duration = Duration::from_mins(5);
 
 /// How often a firing alert is sent again.
-const RESEND: Duration = Duration::from_mins(1);
+pub(super) const RESEND: Duration = Duration::from_mins(1);
 
 /// A series without a sample for this long is forgotten, and its absence alert ends.
 const FORGET_AFTER: Duration = Duration::from_hours(24);
@@ -578,7 +578,8 @@ impl RuleSet {
         let ids: Vec<u32> = self.active.iter().copied().collect();
         for &id in &ids {
             if let Some(one) = &mut self.instances[id as usize] {
-                one.advance(now, &self.rules[one.rule as usize]);
+                let config = &self.rules[one.rule as usize].config;
+                one.advance(now, config.hold, config.keep_firing_for);
             }
         }
         self.apply_limits(&ids);
@@ -594,7 +595,9 @@ impl RuleSet {
                 continue;
             }
             let rule = &self.rules[one.rule as usize];
-            if let Some(alert) = one.send(now, rule, RESEND) {
+            if let Some(alert) =
+                one.send(now, RESEND, |series, value| rule.annotations(series, value))
+            {
                 alerts.push((one.rule, alert));
             }
         }

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use aiops_alert::files::alertmanager;
+use aiops_alert::expr::{LocalExpressions, SeriesSource};
+use aiops_alert::files::{alertmanager, prometheus};
+use aiops_alert::rule::{ExpressionRule, ExpressionRuleConfig, ExpressionRules};
+use aiops_core::{Labels, Sample, Selector, Timestamp};
 
 use crate::conformance::data;
+use crate::support::at;
 
 #[track_caller]
 fn refused(text: &str, line: u64, words: &str) {
@@ -105,4 +109,147 @@ fn public_files_load_or_are_refused_as_their_names_say() {
         }
     }
     assert!(seen > 0);
+}
+
+#[test]
+fn errors_of_a_rule_file_have_their_line() {
+    for (text, line, words) in [
+        ("groups:\n- name: a\n  rulez: []\n", 3, "rulez"),
+        ("groups:\n- name: a\n- name: a\n", 3, "two groups"),
+        (
+            "groups:\n- name: a\n  rules:\n  - expr: up\n",
+            4,
+            "`alert` or `record`",
+        ),
+        (
+            "groups:\n- name: a\n  rules:\n  - record: x\n    alert: y\n    expr: up\n",
+            4,
+            "`alert` or `record`",
+        ),
+        (
+            "groups:\n- name: a\n  rules:\n  - alert: x\n    expr: up\n    for: never\n",
+            6,
+            "`never`",
+        ),
+        (
+            "groups:\n- name: a\n  rules:\n  - alert: x\n    expr: [up]\n",
+            5,
+            "`expr`",
+        ),
+    ] {
+        let error = prometheus::parse(text).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.line(), line, "{error}");
+    }
+    let text = "groups:\n- name: a\n  rules:\n  - alert: x\n    expr: nosuch(up)\n  - record: r\n    expr: up\n  \
+                - alert: y\n    expr: up == 0\n    annotations:\n      a: '{{ range query \"x\" }}'\n";
+    let file = prometheus::parse(text).unwrap();
+    let listed: Vec<_> = file
+        .unsupported
+        .iter()
+        .map(|one| (one.line, one.rule.as_str(), one.left_out))
+        .collect();
+    assert_eq!(listed, [(4, "x", true), (6, "r", true), (8, "y", false)]);
+    assert_eq!(file.groups[0].rules.len(), 1);
+}
+
+struct Nothing;
+
+impl SeriesSource for Nothing {
+    fn range(&self, _: &Selector, _: Timestamp, _: Timestamp) -> Vec<(Labels, Vec<Sample>)> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn public_rules_load_and_evaluate() {
+    let Some(folder) = data("alerts/configs/prometheus_rules_awesome") else {
+        return;
+    };
+    let (mut alerts, mut loaded, mut evaluated, mut texts) = (0, 0, 0, 0);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let file = prometheus::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        for group in file.groups {
+            let count = group.rules.len();
+            let mut rules = ExpressionRules::new(group.rules);
+            rules.evaluate(at(0.0), &LocalExpressions(&Nothing));
+            for fault in rules.faults() {
+                eprintln!("{}: {}: {}", path.display(), fault.rule, fault.error);
+            }
+            loaded += count;
+            evaluated += count - rules.faults().len();
+        }
+        for one in &file.unsupported {
+            eprintln!(
+                "{}:{}: {}: {}",
+                path.display(),
+                one.line,
+                one.rule,
+                one.what
+            );
+            texts += usize::from(!one.left_out);
+        }
+        alerts += text.matches("- alert:").count();
+    }
+    eprintln!("{alerts} alerts: {loaded} loaded, {evaluated} evaluated, {texts} texts as written");
+    assert!(alerts > 900, "{alerts}");
+    assert!(loaded * 100 >= alerts * 98, "{loaded} of {alerts}");
+    assert_eq!(evaluated, loaded);
+}
+
+#[test]
+fn public_test_files_of_prometheus_load_or_are_refused_as_they_should() {
+    let Some(folder) = data("alerts/configs/prometheus_rules") else {
+        return;
+    };
+    for (name, is_good) in [
+        ("rules.yml", true),
+        ("prometheus-rules.lint.yml", true),
+        ("rules_duplicates.yml", true),
+        ("rules_extrafields.yml", false),
+    ] {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        let result = prometheus::parse(&text);
+        assert_eq!(result.is_ok(), is_good, "{name}: {result:?}");
+    }
+}
+
+struct Up(f64);
+impl SeriesSource for Up {
+    fn range(&self, _: &Selector, _: Timestamp, to: Timestamp) -> Vec<(Labels, Vec<Sample>)> {
+        let labels = crate::support::labels("__name__=up,job=a");
+        vec![(labels, vec![Sample::new(to, self.0)])]
+    }
+}
+
+#[test]
+fn an_expression_rule_has_prometheus_states() {
+    let mut config = ExpressionRuleConfig::new("Down", "up == 0");
+    config.hold = Duration::from_mins(1);
+    config.labels.insert("severity".into(), "page".into());
+    config
+        .annotations
+        .insert("summary".into(), "{{ $labels.job }} is {{ $value }}".into());
+    let mut rules = ExpressionRules::new([ExpressionRule::try_from(config).unwrap()]);
+    let mut told = Vec::new();
+    for (time, up) in [
+        (0.0, 1.0),
+        (15.0, 0.0),
+        (60.0, 0.0),
+        (75.0, 0.0),
+        (90.0, 1.0),
+    ] {
+        let source = Up(up);
+        for alert in rules.evaluate(at(time), &LocalExpressions(&source)) {
+            assert_eq!(
+                alert.labels,
+                crate::support::labels("alertname=Down,job=a,severity=page")
+            );
+            assert_eq!(alert.annotations["summary"], "a is 0");
+            told.push((time, alert.ends_at <= Some(at(time))));
+        }
+    }
+    assert_eq!(told, [(75.0, false), (90.0, true)]);
 }

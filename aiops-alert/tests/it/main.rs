@@ -4,6 +4,7 @@
 #[cfg(feature = "files")]
 mod conformance;
 mod engine;
+mod expr;
 #[cfg(feature = "files")]
 mod files;
 mod interval;
