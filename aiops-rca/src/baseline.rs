@@ -1,12 +1,7 @@
 //! What is normal for one metric.
 
-use aiops_core::numerics::quantile_sorted;
-
 /// Interquartile range of a normal distribution in units of its standard deviation.
 const IQR_TO_SIGMA: f64 = 1.349;
-/// Makes the mean absolute deviation of a normal sample consistent with its standard deviation:
-/// the square root of pi / 2.
-const MEAN_DEVIATION_TO_SIGMA: f64 = 1.253_314_137_315_5;
 /// Windows of the normal samples that are looked at.
 const MAX_BLOCKS: usize = 32;
 /// A window of the normal samples is at most this part of them.
@@ -22,6 +17,7 @@ pub(crate) struct Baseline {
     pub(crate) center: f64,
     /// Robust standard deviation with its floors; positive.
     pub(crate) spread: f64,
+    weights: (f64, f64),
     /// Extent of each window of normal samples, in spreads, the latest first.
     pub(crate) blocks: Vec<f64>,
 }
@@ -29,7 +25,7 @@ pub(crate) struct Baseline {
 /// How far the samples of a window lie from the centre.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Extent {
-    /// Mean distance of the most extreme fifth, in spreads, in the direction that is further.
+    /// Mean distance of the most extreme fifth, in spreads, in the direction that counts more.
     pub(crate) score: f64,
     /// The most extreme value in that direction.
     pub(crate) value: f64,
@@ -37,31 +33,42 @@ pub(crate) struct Extent {
     pub(crate) above: bool,
 }
 
+/// How a baseline is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Samples that the incident has, and so the length of the windows of normal samples.
+    pub(crate) window: usize,
+    /// Smallest spread, as a share of the level.
+    pub(crate) relative_floor: f64,
+    /// A level to which the floor applies besides the centre of the normal samples.
+    pub(crate) level: f64,
+    /// What a rise and a fall count.
+    pub(crate) weights: (f64, f64),
+}
+
 impl Baseline {
-    /// From samples in order of time without missing values; `None` of none. `window` is how many
-    /// samples the incident has, and so how long the windows of normal samples are.
-    pub(crate) fn new(normal: &[f64], window: usize, relative_floor: f64) -> Option<Self> {
+    /// From samples in order of time without missing values; `None` of none.
+    pub(crate) fn new(normal: &[f64], shape: Shape) -> Option<Self> {
         if normal.is_empty() {
             return None;
         }
-        let mut sorted = normal.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let center = quantile_sorted(&sorted, 0.5);
-        let iqr = quantile_sorted(&sorted, 0.75) - quantile_sorted(&sorted, 0.25);
-        let mut spread = iqr.min(f64::MAX) / IQR_TO_SIGMA;
+        let (center, mut spread) = center_and_spread(normal);
         if spread == 0.0 {
+            // Mostly one value: rare others are part of what is normal.
             let n = normal.len() as f64;
-            spread = MEAN_DEVIATION_TO_SIGMA
-                * normal.iter().map(|x| distance(*x, center) / n).sum::<f64>();
+            let squares = normal.iter().map(|x| distance(*x, center).powi(2) / n);
+            spread = squares.sum::<f64>().sqrt().min(f64::MAX);
         }
+        let level = center.abs().max(shape.level.abs());
         let mut baseline = Self {
             center,
             spread: spread
-                .max(relative_floor * center.abs())
+                .max(shape.relative_floor * level)
                 .clamp(f64::MIN_POSITIVE, f64::MAX),
+            weights: shape.weights,
             blocks: Vec::new(),
         };
-        let len = window.clamp(1, normal.len().div_ceil(MIN_BLOCKS));
+        let len = shape.window.clamp(1, normal.len().div_ceil(MIN_BLOCKS));
         let mut scratch = Vec::with_capacity(len);
         baseline.blocks = normal
             .rchunks_exact(len)
@@ -95,18 +102,30 @@ impl Baseline {
         let (up, highest) = mean_and(&scratch[last..], f64::max);
         scratch.select_nth_unstable_by(top - 1, f64::total_cmp);
         let (down, lowest) = mean_and(&scratch[..top], f64::min);
-        let above = up >= -down;
-        let (score, z) = if above {
-            (up, highest)
-        } else {
-            (-down, lowest)
-        };
+        let (up, down) = (up * self.weights.0, -down * self.weights.1);
+        let above = up >= down;
+        let (score, z) = if above { (up, highest) } else { (down, lowest) };
         Some(Extent {
             score: score.max(0.0),
             value: self.center + z * self.spread,
             above,
         })
     }
+}
+
+/// Median and robust standard deviation from the quartiles.
+pub(crate) fn center_and_spread(values: &[f64]) -> (f64, f64) {
+    let mut scratch = values.to_vec();
+    let quartile = |scratch: &mut [f64], level: f64| {
+        let place = level * (scratch.len() - 1) as f64;
+        let below = place.floor() as usize;
+        let (_, &mut low, above) = scratch.select_nth_unstable_by(below, f64::total_cmp);
+        let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+        low + (place - below as f64) * (high - low)
+    };
+    let center = quartile(&mut scratch, 0.5);
+    let iqr = quartile(&mut scratch, 0.75) - quartile(&mut scratch, 0.25);
+    (center, iqr.min(f64::MAX) / IQR_TO_SIGMA)
 }
 
 fn mean_and(values: &[f64], pick: fn(f64, f64) -> f64) -> (f64, f64) {

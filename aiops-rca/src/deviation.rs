@@ -107,10 +107,13 @@ impl DeviationConfig {
 ///
 /// An onset that is given is taken back to where the excursion then going on began, see
 /// [`Onset::before`]; so a late notice does no harm. Median and IQR are those of the normal samples: the reference, or else what was observed before
-/// the onset. Where the IQR is 0 the mean absolute deviation takes its place. The windows are as
+/// the onset. Where the IQR is 0 the standard deviation takes its place. The windows are as
 /// long as the incident, at most an eighth of the normal samples, at most the latest 32. A case
 /// needs a score that the largest of all its metrics' scores stayed below in 19 of 20 windows,
 /// each taken as an incident among the others.
+///
+/// A latency or error ratio that falls, and a success ratio that rises, counts 0.3 of that; see
+/// [`MetricClass`](crate::MetricClass).
 ///
 /// A metric that stops, or stops changing, scores how long it has done so in units of the longest
 /// time before.
@@ -127,7 +130,7 @@ impl DeviationConfig {
 /// | no metric, or nothing left its band | empty: nothing found |
 /// | a metric with fewer than 3 normal samples, or none in the incident | is not looked at, unless it vanished |
 /// | missing samples (`NaN`) | not counted; a metric that ends before the others has vanished |
-/// | constant before, changed after | distance over `relative_min_scale` of the level, at most 1e6; 1e6 for a level of 0 |
+/// | constant before, changed after | distance over `relative_min_scale` of the larger level: at most 1 or 2 over it |
 /// | constant before and after | 0 |
 /// | changing before, constant after | stopped changing, from 8 equal samples on |
 /// | two metrics of one name | each is looked at |

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiops_core::{Case, Cause, Evidence, Fact, ParamError, RankError, RootCauseRanker, Topology};
 
 use crate::deviation::{self, DeviationConfig};
+use crate::graph::{self, Towards};
 use crate::reading::{self, Measure, Scene};
 
 /// Components named in one piece of evidence, at most.
@@ -213,22 +214,6 @@ impl RootCauseRanker for GraphDeviation {
 /// How much trouble each component in trouble is in.
 type Trouble<'a> = BTreeMap<&'a str, f64>;
 
-/// Along or against the calls.
-#[derive(Clone, Copy)]
-enum Towards {
-    Dependencies,
-    Dependents,
-}
-
-impl Towards {
-    fn next<'t>(self, topology: &'t Topology, name: &str) -> Vec<&'t str> {
-        match self {
-            Self::Dependencies => topology.dependencies(name).collect(),
-            Self::Dependents => topology.dependents(name).collect(),
-        }
-    }
-}
-
 /// What can be reached in one direction through components without readings.
 fn neighbours<'t>(
     topology: &'t Topology,
@@ -242,20 +227,7 @@ fn neighbours<'t>(
             .get(name)
             .is_some_and(|list| !list.is_empty())
     };
-    let mut found = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    let mut open = towards.next(topology, from);
-    while let Some(name) = open.pop() {
-        if name == from || !seen.insert(name) {
-            continue;
-        }
-        if measured(name) {
-            found.insert(name);
-        } else {
-            open.extend(towards.next(topology, name));
-        }
-    }
-    found
+    graph::nearest(topology, from, towards, measured)
 }
 
 fn worst_first<'t>(found: &BTreeSet<&'t str>, trouble: &Trouble<'_>) -> Vec<&'t str> {

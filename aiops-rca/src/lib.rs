@@ -48,6 +48,8 @@
 //! |---|---|---|---|---|
 //! | [`deviation`] | metrics | a sort of each metric's samples | what strayed furthest from normal | what is cause and what is effect |
 //! | [`graph_deviation`] | metrics, topology | the same | the deepest dependency in trouble, and the change before it | trouble that travels with the calls |
+//! | [`regression_test`] | metrics, topology | and a regression for each metric | what its causes do not explain, several causes at once | what lies outside the linear range |
+//! | [`investigation`] | any of metrics, topology, symptom, changes | and a regression for each metric that strayed | the first failure, what followed, who noticed, the guilty change | faults that no metric shows |
 //!
 //! [`onset`] answers when it began, for cases that do not say; [`metrics`] measures rankings
 //! against known causes.
@@ -75,8 +77,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod baseline;
+mod class;
 pub mod deviation;
+mod graph;
 pub mod graph_deviation;
+pub mod investigation;
+mod linear;
 pub mod metrics;
 pub mod onset;
 mod reading;
+pub mod regression_test;
+mod residual;
+
+pub use class::MetricClass;

@@ -1,25 +1,38 @@
 //! When did it begin?
 //!
 //! A robust scan for the change point. Each metric is brought to robust standard units, so that its
-//! own unit does not matter, and its distance beyond what noise does is bounded, so that no single
-//! metric drowns the others; the sum over all metrics at each instant is then searched for the
-//! excursion that is largest in total, and the onset is where that excursion begins. The search is
-//! the cumulative sum of Page, *Continuous Inspection Schemes* (Biometrika 1954), run over the
-//! whole window with an allowance taken from the data.
+//! own unit does not matter, and bounded, so that none drowns the others. Then
+//!
+//! - where references say what is normal: the sum over all metrics of what is beyond noise is
+//!   searched for its steepest rise, at all time scales;
+//! - without them: each metric votes for its largest step away from normal, if that is out of the
+//!   ordinary among its own steps at the same time scale, which tells a fault from a busy hour. When
+//!   no metric votes, the sum decides.
 
 use std::time::Duration;
 
 use aiops_core::numerics::{MAD_TO_SIGMA, median_and_mad};
 use aiops_core::{ComponentMetric, ParamError, SeriesView, Timestamp};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, Shape};
+use crate::class::MetricClass;
 
 /// Distance from the centre, in spreads, up to which nothing is counted.
 const NOISE: f64 = 3.0;
 /// Distance beyond the noise, in spreads, at which a metric counts fully.
 const FULL: f64 = 6.0;
-/// Share of the highest total that an excursion may fall to before it is over.
+/// Share of the highest total down to which the incident is followed back.
 const ALLOWANCE: f64 = 0.25;
+/// Distances beyond which a value counts no more, in spreads.
+const CLIP: f64 = 30.0;
+/// Time scales at which steps are looked for, in samples.
+const SCALES: [usize; 3] = [2, 8, 24];
+/// How often a step is as large as usual and still ordinary.
+const ORDINARY: f64 = 6.0;
+/// Buckets over which votes for an onset may spread.
+const TOLERANCE: usize = 3;
+/// Votes below which metrics by themselves do not decide.
+const QUORUM: f64 = 1.0;
 /// Instants that are told apart, at most.
 const MAX_BUCKETS: usize = 4096;
 
@@ -67,8 +80,8 @@ impl Default for OnsetConfig {
 ///
 /// # Cost
 ///
-/// Linear in the number of samples, plus one sort of each metric's normal samples; 32 kB of memory
-/// beside them.
+/// Linear in the number of samples, for each of three time scales; memory for the samples of one
+/// metric and 4,096 numbers beside them.
 ///
 /// # Degenerate cases
 ///
@@ -122,7 +135,27 @@ impl Onset {
     /// The time at which the metrics together left their normal values; `None` when they did not.
     pub fn find(&self, metrics: &[ComponentMetric<'_>]) -> Option<Timestamp> {
         let (grid, total) = self.total(metrics)?;
-        Some(grid.at(total.largest_excursion()?))
+        // With references, what is off is known without a step, even from the first instant on.
+        let voted = if total.from_start {
+            None
+        } else {
+            self.vote(&grid, metrics)
+        };
+        Some(grid.at(voted.or_else(|| total.steepest_rise())?))
+    }
+
+    /// The instant at which most metrics made an unusual step.
+    fn vote(&self, grid: &Grid, metrics: &[ComponentMetric<'_>]) -> Option<usize> {
+        let mut votes = vec![0.0; grid.buckets];
+        for metric in metrics {
+            let step = self
+                .baseline(metric)
+                .and_then(|(baseline, _)| step(metric.observed, &baseline));
+            if let Some(step) = step {
+                votes[grid.bucket(metric.observed.axis().at(step.at))] += step.weight;
+            }
+        }
+        most_votes(&votes)
     }
 
     /// Takes a time at which the incident was noticed back to where it began: the metrics were
@@ -137,6 +170,26 @@ impl Onset {
         }
     }
 
+    /// What is normal for the metric, and the reference it comes from, if it does.
+    fn baseline(&self, metric: &ComponentMetric<'_>) -> Option<(Baseline, Option<Vec<f64>>)> {
+        let reference = metric
+            .reference
+            .map(|view| view.present().collect::<Vec<f64>>())
+            .filter(|values| values.len() >= self.config.min_reference);
+        let observed: Vec<f64> = match reference {
+            Some(_) => Vec::new(),
+            None => metric.observed.present().collect(),
+        };
+        let shape = Shape {
+            window: usize::MAX,
+            relative_floor: self.config.relative_min_scale,
+            level: 0.0,
+            weights: MetricClass::of(metric.metric).weights(),
+        };
+        let baseline = Baseline::new(reference.as_ref().unwrap_or(&observed), shape)?;
+        Some((baseline, reference))
+    }
+
     fn total(&self, metrics: &[ComponentMetric<'_>]) -> Option<(Grid, Total)> {
         let grid = Grid::over(metrics)?;
         let mut sums = vec![0.0; grid.buckets];
@@ -144,20 +197,11 @@ impl Onset {
         let mut referenced = false;
         let mut scratch = Vec::new();
         for metric in metrics {
-            let reference = metric
-                .reference
-                .map(|view| view.present().collect::<Vec<f64>>())
-                .filter(|values| values.len() >= self.config.min_reference);
-            referenced |= reference.is_some();
-            let normal = match &reference {
-                Some(values) => values.clone(),
-                None => metric.observed.present().collect(),
-            };
-            let floor = self.config.relative_min_scale;
-            let Some(baseline) = Baseline::new(&normal, usize::MAX, floor) else {
+            let Some((baseline, reference)) = self.baseline(metric) else {
                 continue;
             };
-            if let Some(values) = &reference {
+            if let Some(values) = reference {
+                referenced = true;
                 let sum: f64 = values.iter().map(|&x| excess(&baseline, x)).sum();
                 expected += sum / values.len() as f64;
             }
@@ -165,6 +209,70 @@ impl Onset {
         }
         Some((grid, Total::new(sums, referenced.then_some(expected))))
     }
+}
+
+/// A step of one metric.
+struct Step {
+    at: usize,
+    weight: f64,
+}
+
+/// The step of a metric that is largest in units of the steps that it usually makes at the same
+/// time scale; `None` when it makes none that is out of the ordinary.
+fn step(series: SeriesView<'_>, baseline: &Baseline) -> Option<Step> {
+    let len = series.len();
+    let mut prefix = vec![0.0; len + 1];
+    let mut last = 0.0;
+    for (at, value) in series.values().iter().enumerate() {
+        if !value.is_nan() {
+            last = baseline.z(*value).clamp(-CLIP, CLIP);
+        }
+        prefix[at + 1] = prefix[at] + last;
+    }
+    let mut best: Option<Step> = None;
+    for window in SCALES.into_iter().filter(|window| 4 * window <= len) {
+        let first = window;
+        let steps: Vec<f64> = (first..len)
+            .map(|at| {
+                let (from, to) = (at - window, (at + window).min(len));
+                let next = (prefix[to] - prefix[at]) / (to - at) as f64;
+                let before = (prefix[at] - prefix[from]) / window as f64;
+                let certain = ((to - at) as f64 / window as f64).sqrt();
+                // Away from normal, not back to it.
+                (next.abs() - before.abs()) * certain
+            })
+            .collect();
+        let mut sizes: Vec<f64> = steps.iter().map(|step| step.abs()).collect();
+        let usual = aiops_core::numerics::median(&mut sizes) * MAD_TO_SIGMA;
+        let unit = usual.max((2.0 / window as f64).sqrt());
+        let (at, largest) = steps.iter().enumerate().fold((0, 0.0), |best, (at, step)| {
+            if *step > best.1 { (at, *step) } else { best }
+        });
+        let weight = (largest / unit / ORDINARY).ln();
+        if weight > best.as_ref().map_or(0.0, |best| best.weight) {
+            best = Some(Step {
+                at: first + at,
+                weight,
+            });
+        }
+    }
+    best
+}
+
+/// The instant around which there are most votes: the first of its votes.
+fn most_votes(votes: &[f64]) -> Option<usize> {
+    let around = |at: usize| -> f64 {
+        let to = (at + TOLERANCE + 1).min(votes.len());
+        votes[at..to].iter().sum()
+    };
+    let (at, sum) = (0..votes.len())
+        .map(|at| (at, around(at)))
+        .fold(
+            (0, 0.0),
+            |best, next| if next.1 > best.1 { next } else { best },
+        );
+    let first = (at..votes.len()).find(|at| votes[*at] > 0.0)?;
+    (sum >= QUORUM).then_some(first)
 }
 
 /// How far a value is beyond noise, from 0 to 1.
@@ -175,8 +283,12 @@ fn excess(baseline: &Baseline, value: f64) -> f64 {
 /// How far all metrics together are beyond noise at each instant.
 struct Total {
     sums: Vec<f64>,
+    /// What is usual.
+    base: f64,
     /// What noise and small matters reach.
     allowance: f64,
+    /// Whether references say what was usual before the first instant.
+    from_start: bool,
 }
 
 impl Total {
@@ -185,26 +297,44 @@ impl Total {
         let (usual, mad) = median_and_mad(&mut sums.clone());
         let base = expected.map_or(usual, |expected| expected.min(usual));
         let peak = sums.iter().copied().fold(0.0, f64::max);
-        // With a reference, what is usual in the window may itself be the fault.
-        let noise = if base < usual { 0.0 } else { mad };
+        // With a reference, what varies in the window may itself be the fault.
+        let noise = if expected.is_some() { 0.0 } else { mad };
         let allowance = base + (ALLOWANCE * (peak - base)).max(3.0 * MAD_TO_SIGMA * noise);
-        Self { sums, allowance }
+        Self {
+            sums,
+            base,
+            allowance,
+            from_start: expected.is_some(),
+        }
     }
 
-    /// Where the excursion with the largest total above the allowance begins.
-    fn largest_excursion(&self) -> Option<usize> {
-        let (mut sum, mut begin) = (0.0, 0);
-        let mut best: Option<(f64, usize)> = None;
-        for (at, value) in self.sums.iter().enumerate() {
-            if sum == 0.0 {
-                begin = at;
-            }
-            sum = f64::max(sum + value - self.allowance, 0.0);
-            if sum > best.map_or(0.0, |(largest, _)| largest) {
-                best = Some((sum, begin));
-            }
+    /// Where the total rises most, from the mean of a window to that of the next one. Windows of all
+    /// lengths are tried; a rise counts with the square root of the length, so that what lasts
+    /// counts more than a spike. Before the first instant everything was usual where a reference
+    /// says so; otherwise the first instants cannot be the onset.
+    fn steepest_rise(&self) -> Option<usize> {
+        let len = self.sums.len();
+        let mut prefix = vec![0.0; len + 1];
+        for (at, sum) in self.sums.iter().enumerate() {
+            prefix[at + 1] = prefix[at] + (sum - self.base);
         }
-        best.map(|(_, begin)| begin)
+        let mut best: Option<(f64, usize)> = None;
+        let mut window = 1;
+        while window <= (len / 4).max(1) {
+            let first = if self.from_start { 0 } else { window };
+            for at in first..len {
+                let (from, to) = (at.saturating_sub(window), (at + window).min(len));
+                let next = (prefix[to] - prefix[at]) / (to - at) as f64;
+                let rise = next - (prefix[at] - prefix[from]) / window as f64;
+                let score = rise * ((to - at) as f64).sqrt();
+                let counts = next + self.base > self.allowance;
+                if counts && score > best.map_or(0.0, |(highest, _)| highest) {
+                    best = Some((score, at));
+                }
+            }
+            window *= 2;
+        }
+        self.walk_back(best?.1)
     }
 
     /// Where the excursion that goes on at `from` began; `None` when none does. One instant without

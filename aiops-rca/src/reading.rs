@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use aiops_core::{Band, Case, ComponentMetric, Evidence, Fact, SeriesView, TimeRange, Timestamp};
 
-use crate::baseline::{Baseline, Extent, MAX_SCORE};
+use crate::baseline::{Baseline, Extent, MAX_SCORE, Shape, center_and_spread};
+use crate::class::MetricClass;
 use crate::onset::Onset;
 
 /// How far a metric may stray without being in trouble, in spreads. Spreads are widened until no
@@ -15,6 +16,8 @@ pub(crate) const BAND: f64 = 3.0;
 const MIN_NORMAL: usize = 3;
 /// Silence that counts, in units of the longest silence before.
 const SILENCE: f64 = 3.0;
+/// Longest silence of a metric that reports steadily, in units of the mean distance of its samples.
+const STEADY: u32 = 5;
 /// Samples without change that count, in units of the longest run of equal samples before.
 const FROZEN: f64 = 5.0;
 /// Samples without change that count at least.
@@ -39,6 +42,8 @@ pub(crate) enum What {
 #[derive(Clone, Debug)]
 pub(crate) struct Reading<'a> {
     pub(crate) metric: &'a str,
+    /// Its place among the metrics of the case.
+    pub(crate) index: usize,
     /// How far it strayed, in widened spreads; 0 to [`MAX_SCORE`].
     pub(crate) score: f64,
     pub(crate) what: What,
@@ -103,9 +108,12 @@ impl Measure {
             .max()?;
         let mut components: BTreeMap<&str, Vec<Reading<'_>>> = BTreeMap::new();
         let mut scratch = Vec::new();
-        for metric in case.metrics {
+        for (index, metric) in case.metrics.iter().enumerate() {
             let readings = components.entry(metric.component).or_default();
-            readings.extend(self.read(metric, onset, end, &mut scratch));
+            readings.extend(
+                self.read(metric, onset, end, &mut scratch)
+                    .map(|reading| Reading { index, ..reading }),
+            );
         }
         for readings in components.values_mut() {
             readings.sort_by(|a, b| {
@@ -144,8 +152,14 @@ impl Measure {
         if normal.len() < MIN_NORMAL {
             return None;
         }
-        let window = after.present().count();
-        let baseline = Baseline::new(&normal, window, self.relative_floor)?;
+        let faulty: Vec<f64> = after.present().collect();
+        let shape = Shape {
+            window: faulty.len(),
+            relative_floor: self.relative_floor,
+            level: new_level(&normal, &faulty),
+            weights: MetricClass::of(metric.metric).weights(),
+        };
+        let baseline = Baseline::new(&normal, shape)?;
         let silence = || self.silence(metric, onset, end);
         let frozen = || frozen(&normal, metric);
         let mut deviation = || deviation(&baseline, metric, onset, scratch);
@@ -156,6 +170,7 @@ impl Measure {
         let (score, what) = best?;
         Some(Reading {
             metric: metric.metric,
+            index: 0,
             score,
             what,
             blocks: leave_one_out(&baseline.blocks),
@@ -181,11 +196,28 @@ impl Measure {
             _ => times.iter().copied().filter(|time| *time < onset).collect(),
         };
         let usual = before.windows(2).map(|pair| pair[1].since(pair[0])).max()?;
+        let mean = before.last()?.since(before[0]) / (before.len() as u32 - 1);
+        if usual > mean.saturating_mul(STEADY) {
+            return None;
+        }
         let last = times.last().copied().unwrap_or(onset);
-        let silent = end.since(last.max(onset.saturating_sub(usual)));
+        let around = usual.saturating_mul(2);
+        if last < onset.saturating_sub(around) {
+            return None; // it stopped before anything happened
+        }
+        let silent = end.since(last);
         let score = ratio(silent, usual);
         (score >= SILENCE).then_some((score, What::Vanished { last }))
     }
+}
+
+/// The level that a metric without any spread went to: a change from nothing is as large as what
+/// came of it.
+pub(crate) fn new_level(normal: &[f64], faulty: &[f64]) -> f64 {
+    if center_and_spread(normal).1 > 0.0 {
+        return 0.0;
+    }
+    faulty.iter().map(|x| x.abs()).fold(0.0, f64::max)
 }
 
 fn ratio(a: Duration, b: Duration) -> f64 {
@@ -193,6 +225,11 @@ fn ratio(a: Duration, b: Duration) -> f64 {
         return 0.0;
     }
     (a.as_secs_f64() / b.as_secs_f64()).min(MAX_SCORE)
+}
+
+/// How much the spread of a baseline must be widened.
+pub(crate) fn widening_of(baseline: &Baseline) -> f64 {
+    widening(baseline.blocks.iter())
 }
 
 /// How much the spread must be widened so that no normal window left the band.

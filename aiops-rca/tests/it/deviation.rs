@@ -27,10 +27,24 @@ fn check(setup: &Setup, expected: &[&str]) {
 #[test]
 fn names_what_strayed() {
     for by in [20.0, -20.0] {
-        let setup = quiet().metric("b", "latency", &shifted(4, 120, 10, 50.0, by));
+        let setup = quiet().metric("b", "queue", &shifted(4, 120, 10, 50.0, by));
         check(&setup.clone(), &["b"]);
         check(&setup.onset(110), &["b"]);
     }
+}
+
+#[test]
+fn good_news_count_less() {
+    let falls = |metric, by| {
+        quiet()
+            .metric("b", metric, &shifted(4, 120, 10, 50.0, by))
+            .onset(110)
+    };
+    check(&falls("latency_ms", -20.0), &[]);
+    check(&falls("latency_ms", 20.0), &["b"]);
+    check(&falls("success_percent", 20.0), &[]);
+    check(&falls("success_percent", -20.0), &["b"]);
+    check(&falls("latency_ms", -49.0), &["b"]); // an answer at once is no answer
 }
 
 #[test]

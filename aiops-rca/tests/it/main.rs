@@ -4,6 +4,8 @@
 mod data;
 mod deviation;
 mod graph_deviation;
+mod investigation;
 mod metrics;
 mod onset;
+mod regression_test;
 mod support;

@@ -5,13 +5,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use aiops_core::{
-    Case, Cause, ChangeEvent, ChangeKind, ComponentMetric, Labels, RankError, RootCauseRanker,
-    Series, TimeAxis, Timestamp, Topology,
+    Case, Cause, ChangeEvent, ChangeKind, ComponentMetric, Labels, RankError, Series, TimeAxis,
+    Timestamp, Topology,
 };
+use aiops_rca::investigation::Request;
 use serde_json::Value;
 
 use crate::Fallible;
 use crate::table::Table;
+
+/// A method: from a request to a ranking.
+pub(super) type Method = dyn Fn(&Request<'_>) -> Result<Vec<Cause>, RankError> + Sync;
 
 /// What a method is told of the time at which it began.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,7 @@ pub(super) struct LoadedCase {
     topology: Topology,
     changes: Vec<ChangeEvent>,
     symptom: Option<String>,
+    symptom_metric: Option<String>,
     inject: Timestamp,
     /// Names of the true causes.
     pub(super) truth: Vec<String>,
@@ -82,6 +87,7 @@ impl LoadedCase {
             topology,
             changes: changes.unwrap_or_default(),
             symptom: text(&case["symptom"]["service"]),
+            symptom_metric: text(&case["symptom"]["metric"]),
             inject,
             truth,
         }))
@@ -95,11 +101,7 @@ impl LoadedCase {
             .collect()
     }
 
-    pub(super) fn rank(
-        &self,
-        ranker: &dyn RootCauseRanker,
-        onset: Onset,
-    ) -> Result<Vec<Cause>, RankError> {
+    pub(super) fn rank(&self, method: &Method, onset: Onset) -> Result<Vec<Cause>, RankError> {
         let onset = match onset {
             Onset::Unknown => None,
             Onset::Given => Some(self.inject),
@@ -115,12 +117,12 @@ impl LoadedCase {
                 observed: column.observed.view(),
             })
             .collect();
-        self.rank_metrics(ranker, &metrics, onset)
+        self.rank_metrics(method, &metrics, onset)
     }
 
     /// The fault-free part as if it were an incident: its last tenth against what came before.
     /// `None` when there is too little of it, or the method fails on it.
-    pub(super) fn rank_healthy(&self, ranker: &dyn RootCauseRanker) -> Option<Vec<Cause>> {
+    pub(super) fn rank_healthy(&self, method: &Method) -> Option<Vec<Cause>> {
         let healthy = |column: &'_ Column| -> Option<(Series, Timestamp)> {
             let series = if let Some(reference) = &column.reference {
                 reference.clone()
@@ -146,21 +148,24 @@ impl LoadedCase {
                 observed: series.view(),
             })
             .collect();
-        self.rank_metrics(ranker, &metrics, Some(onset)).ok()
+        self.rank_metrics(method, &metrics, Some(onset)).ok()
     }
 
     fn rank_metrics(
         &self,
-        ranker: &dyn RootCauseRanker,
+        method: &Method,
         metrics: &[ComponentMetric<'_>],
         onset: Option<Timestamp>,
     ) -> Result<Vec<Cause>, RankError> {
-        ranker.rank(&Case {
-            metrics,
-            onset,
-            symptom: self.symptom.as_deref(),
-            topology: &self.topology,
-            changes: &self.changes,
+        method(&Request {
+            case: Case {
+                metrics,
+                onset,
+                symptom: self.symptom.as_deref(),
+                topology: &self.topology,
+                changes: &self.changes,
+            },
+            symptom_metric: self.symptom_metric.as_deref(),
         })
     }
 }

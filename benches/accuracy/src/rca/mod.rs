@@ -11,26 +11,38 @@ use std::time::Instant;
 use aiops_core::RootCauseRanker;
 use aiops_rca::deviation::{Deviation, DeviationConfig};
 use aiops_rca::graph_deviation::{GraphDeviation, GraphDeviationConfig};
+use aiops_rca::investigation::{Investigation, InvestigationConfig};
 use aiops_rca::metrics::{ac_at, avg_at, chance_ac_at};
+use aiops_rca::regression_test::{RegressionTest, RegressionTestConfig};
 use serde_json::json;
 
 use crate::Fallible;
 use crate::args::Args;
 use crate::report::{Report, mean};
 use crate::table;
-use case::{LoadedCase, Onset};
+use case::{LoadedCase, Method, Onset};
 
-type Ranker = Box<dyn RootCauseRanker>;
-
-fn methods() -> Fallible<Vec<(&'static str, Ranker)>> {
+fn methods() -> Fallible<Vec<(&'static str, Box<Method>)>> {
+    let deviation = Deviation::try_from(DeviationConfig::default())?;
+    let graph = GraphDeviation::try_from(GraphDeviationConfig::default())?;
+    let regression = RegressionTest::try_from(RegressionTestConfig::default())?;
+    let investigation = Investigation::try_from(InvestigationConfig::default())?;
     Ok(vec![
         (
             "deviation",
-            Box::new(Deviation::try_from(DeviationConfig::default())?),
+            Box::new(move |request| deviation.rank(&request.case)),
+        ),
+        (
+            "graph_deviation",
+            Box::new(move |request| graph.rank(&request.case)),
+        ),
+        (
+            "regression_test",
+            Box::new(move |request| regression.rank(&request.case)),
         ),
         (
             "investigation",
-            Box::new(GraphDeviation::try_from(GraphDeviationConfig::default())?),
+            Box::new(move |request| Ok(investigation.investigate(request)?.ranking())),
         ),
     ])
 }
@@ -87,8 +99,8 @@ fn run_set(
         "chance",
         json!({ "ac1": mean(&chance), "cases": cases.len() }),
     );
-    for (method, ranker) in methods()? {
-        if !args.wants_model(method) {
+    for (name, method) in methods()? {
+        if !args.wants_model(name) {
             continue;
         }
         for (suffix, onset) in [
@@ -97,19 +109,19 @@ fn run_set(
             (".late60s", Onset::Late),
         ] {
             let outcomes = table::parallel(args.jobs, &cases, |case| {
-                run_case(ranker.as_ref(), case, onset)
+                run_case(method.as_ref(), case, onset)
             });
-            put(report, set, &format!("{method}{suffix}"), &outcomes)?;
+            put(report, set, &format!("{name}{suffix}"), &outcomes)?;
         }
     }
     Ok(())
 }
 
 /// A failure of a method counts as a miss.
-fn run_case(ranker: &dyn RootCauseRanker, case: &LoadedCase, onset: Onset) -> Outcome {
+fn run_case(method: &Method, case: &LoadedCase, onset: Onset) -> Outcome {
     let started = Instant::now();
     let ranked: Vec<String> = case
-        .rank(ranker, onset)
+        .rank(method, onset)
         .unwrap_or_default()
         .into_iter()
         .map(|cause| cause.component)
@@ -120,7 +132,7 @@ fn run_case(ranker: &dyn RootCauseRanker, case: &LoadedCase, onset: Onset) -> Ou
         *value = ac_at(&ranked, &case.truth, index + 1);
     }
     let healthy = match onset {
-        Onset::Unknown => case.rank_healthy(ranker),
+        Onset::Unknown => case.rank_healthy(method),
         _ => None,
     };
     let named_on_healthy = healthy.map(|causes| f64::from(u8::from(!causes.is_empty())));
