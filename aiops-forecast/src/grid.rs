@@ -51,7 +51,7 @@ impl Grid {
     ) -> Result<Forecast, ForecastError> {
         check_request(horizon, levels)?;
         let axis = self.axis(horizon)?;
-        let Moments { mean, sd } = moments(horizon);
+        let Moments { mean, sd } = moments(horizon).within_range();
         let z: Vec<f64> = levels
             .iter()
             .map(|&level| normal::quantile(level))
@@ -69,6 +69,20 @@ impl Grid {
 pub(crate) struct Moments {
     pub(crate) mean: Vec<f64>,
     pub(crate) sd: Vec<f64>,
+}
+
+impl Moments {
+    /// Spreads whose squares left the range of numbers become the largest one.
+    pub(crate) fn within_range(mut self) -> Self {
+        for sd in &mut self.sd {
+            *sd = if sd.is_nan() {
+                f64::MAX
+            } else {
+                sd.min(f64::MAX)
+            };
+        }
+        self
+    }
 }
 
 /// The nearest number that is not infinite, so that no forecast is.

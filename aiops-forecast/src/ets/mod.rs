@@ -108,7 +108,7 @@ impl Default for EtsConfig {
 ///
 /// # Not good for
 ///
-/// Several seasons, seasons of hundreds of samples (see MSTL), sudden changes of
+/// Several seasons, seasons of hundreds of samples (see [`mstl`](crate::mstl)), sudden changes of
 /// level, and counts near 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ets {

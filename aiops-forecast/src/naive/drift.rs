@@ -51,8 +51,8 @@ impl Forecaster for Drift {
     }
 }
 
-impl FittedForecaster for FittedDrift {
-    fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
+impl FittedDrift {
+    pub(crate) fn moments(&self, horizon: usize) -> Moments {
         let Walk {
             last, gap, steps, ..
         } = self.walk;
@@ -60,12 +60,19 @@ impl FittedForecaster for FittedDrift {
         let free = steps / (steps - 1.0).max(1.0);
         let sigma = ((size * size - slope * slope).max(0.0) * free).sqrt();
         let ahead = |h: usize| h as f64 + gap;
-        self.grid.normal(horizon, levels, |horizon| Moments {
+        Moments {
             mean: (1..=horizon).map(|h| last + ahead(h) * slope).collect(),
             sd: (1..=horizon)
                 .map(|h| sigma * (ahead(h) * (1.0 + ahead(h) / steps)).sqrt())
                 .collect(),
-        })
+        }
+    }
+}
+
+impl FittedForecaster for FittedDrift {
+    fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
+        self.grid
+            .normal(horizon, levels, |horizon| self.moments(horizon))
     }
 }
 

@@ -77,16 +77,23 @@ impl Forecaster for Naive {
     }
 }
 
-impl FittedForecaster for FittedNaive {
-    fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
+impl FittedNaive {
+    pub(crate) fn moments(&self, horizon: usize) -> Moments {
         let Walk { last, gap, .. } = self.walk;
         let size = self.walk.size();
-        self.grid.normal(horizon, levels, |horizon| Moments {
+        Moments {
             mean: vec![last; horizon],
             sd: (1..=horizon)
                 .map(|h| size * (h as f64 + gap).sqrt())
                 .collect(),
-        })
+        }
+    }
+}
+
+impl FittedForecaster for FittedNaive {
+    fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
+        self.grid
+            .normal(horizon, levels, |horizon| self.moments(horizon))
     }
 }
 

@@ -125,11 +125,11 @@ impl Forecaster for SeasonalNaive {
     }
 }
 
-impl FittedForecaster for FittedSeasonalNaive {
-    fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
+impl FittedSeasonalNaive {
+    pub(crate) fn moments(&self, horizon: usize) -> Moments {
         let len = self.season.len();
         let size = (self.squares / self.compared.max(1.0)).sqrt();
-        self.grid.normal(horizon, levels, |horizon| Moments {
+        Moments {
             mean: (0..horizon)
                 .map(|h| self.season[(self.at + h) % len])
                 .map(|value| if value.is_nan() { self.last } else { value })
@@ -137,7 +137,14 @@ impl FittedForecaster for FittedSeasonalNaive {
             sd: (0..horizon)
                 .map(|h| size * ((h / len + 1) as f64).sqrt())
                 .collect(),
-        })
+        }
+    }
+}
+
+impl FittedForecaster for FittedSeasonalNaive {
+    fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
+        self.grid
+            .normal(horizon, levels, |horizon| self.moments(horizon))
     }
 }
 

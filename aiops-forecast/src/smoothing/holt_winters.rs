@@ -35,7 +35,7 @@ impl Default for HoltWintersConfig {
 ///
 /// # Not good for
 ///
-/// Two seasons at once, and seasons of hundreds of samples; see MSTL.
+/// Two seasons at once, and seasons of hundreds of samples; see [`mstl`](crate::mstl).
 #[derive(Clone, Debug, PartialEq)]
 pub struct HoltWinters {
     ets: Ets,

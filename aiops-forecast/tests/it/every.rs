@@ -1,15 +1,19 @@
 //! What holds for every forecaster.
 
 use aiops_core::{DynForecaster, Series};
+use aiops_forecast::auto::{Auto, AutoConfig};
 use aiops_forecast::conformal::{Conformal, ConformalConfig};
+use aiops_forecast::direct::{Direct, DirectConfig};
 use aiops_forecast::ets::{AutoEts, AutoEtsConfig, Ets, EtsConfig};
 use aiops_forecast::moving_average::{MovingAverage, MovingAverageConfig};
+use aiops_forecast::mstl::{Mstl, MstlConfig};
 use aiops_forecast::naive::drift::Drift;
 use aiops_forecast::naive::last::Naive;
 use aiops_forecast::naive::seasonal::{SeasonalNaive, SeasonalNaiveConfig};
 use aiops_forecast::smoothing::holt::{Holt, HoltConfig};
 use aiops_forecast::smoothing::holt_winters::{HoltWinters, HoltWintersConfig};
 use aiops_forecast::smoothing::simple::{SimpleSmoothing, SimpleSmoothingConfig};
+use aiops_forecast::theta::{Theta, ThetaConfig, ThetaKind};
 use proptest::prelude::*;
 
 use crate::support::series;
@@ -25,6 +29,18 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn DynForecaster>)> {
     let mut auto = AutoEtsConfig::default();
     auto.season = 4;
     let auto = AutoEts::try_from(auto).unwrap();
+    let mut theta = ThetaConfig::default();
+    theta.season = 4;
+    let mut classical = theta;
+    classical.kind = ThetaKind::Classical;
+    let mut mstl = MstlConfig::default();
+    mstl.seasons = vec![4, 12];
+    let mut direct = DirectConfig::default();
+    direct.seasons = vec![4, 12];
+    let mut logarithm = direct.clone();
+    logarithm.logarithm = true;
+    let mut choose = AutoConfig::default();
+    (choose.seasons, choose.horizon) = (vec![4, 12], 6);
     vec![
         ("naive", Box::new(Naive)),
         ("drift", Box::new(Drift)),
@@ -53,6 +69,18 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn DynForecaster>)> {
             Box::new(Ets::try_from(EtsConfig::default()).unwrap()),
         ),
         ("auto_ets", Box::new(auto)),
+        ("theta", Box::new(Theta::try_from(theta).unwrap())),
+        (
+            "classical theta",
+            Box::new(Theta::try_from(classical).unwrap()),
+        ),
+        ("mstl", Box::new(Mstl::try_from(mstl).unwrap())),
+        ("direct", Box::new(Direct::try_from(direct).unwrap())),
+        (
+            "direct, logarithm",
+            Box::new(Direct::try_from(logarithm).unwrap()),
+        ),
+        ("auto", Box::new(Auto::try_from(choose).unwrap())),
         (
             "conformal",
             Box::new(Conformal::new(auto, ConformalConfig::default()).unwrap()),

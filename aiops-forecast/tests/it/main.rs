@@ -1,9 +1,11 @@
 //! Tests of aiops-forecast.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod auto;
 mod capacity;
 mod ets;
 mod every;
 mod metrics;
 mod online;
 mod support;
+mod theta;

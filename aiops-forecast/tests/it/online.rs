@@ -6,6 +6,7 @@ use aiops_forecast::moving_average::{MovingAverage, MovingAverageConfig};
 use aiops_forecast::naive::drift::Drift;
 use aiops_forecast::naive::last::Naive;
 use aiops_forecast::naive::seasonal::{SeasonalNaive, SeasonalNaiveConfig};
+use aiops_forecast::theta::{Theta, ThetaConfig};
 
 use crate::support::series;
 
@@ -64,6 +65,21 @@ fn smoothing_of_every_form() {
         play(&mut model, all.view().slice(50, 80));
         assert_eq!(model, fitted.replay(all.view()).unwrap(), "{form}");
     }
+}
+
+#[test]
+fn theta_with_a_season() {
+    let all = series(&values());
+    let mut config = ThetaConfig::default();
+    config.season = 4;
+    // Without gaps in the part that is fitted, where they are filled from both sides.
+    let fitted = Theta::try_from(config)
+        .unwrap()
+        .fit(all.view().slice(13, 25))
+        .unwrap();
+    let mut model = fitted.clone();
+    play(&mut model, all.view().slice(25, 80));
+    assert_eq!(model, fitted.replay(all.view().slice(13, 80)).unwrap());
 }
 
 #[test]

@@ -35,7 +35,9 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
             "naive2",
             json!({ "smape": base.0, "mase": base.1 }),
         );
-        for model in models::all(set.kind).filter(|model| args.wants_model(model.name)) {
+        for model in models::all(set.kind, set.horizon(), set.shortest())
+            .filter(|model| args.wants_model(model.name))
+        {
             measure(&set, &model, base, args, report)?;
         }
         peers(&set, report);

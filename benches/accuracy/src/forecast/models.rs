@@ -1,14 +1,19 @@
 //! What is measured, with library defaults.
 
 use aiops_core::DynForecaster;
+use aiops_forecast::auto::{Auto, AutoConfig};
 use aiops_forecast::conformal::{Conformal, ConformalConfig};
+use aiops_forecast::direct::{Direct, DirectConfig};
 use aiops_forecast::ets::{AutoEts, AutoEtsConfig};
+use aiops_forecast::mstl::{Mstl, MstlConfig};
 use aiops_forecast::naive::drift::Drift;
 use aiops_forecast::naive::last::Naive;
 use aiops_forecast::naive::seasonal::{SeasonalNaive, SeasonalNaiveConfig};
 use aiops_forecast::smoothing::holt::{Holt, HoltConfig};
 use aiops_forecast::smoothing::holt_winters::{HoltWinters, HoltWintersConfig};
 use aiops_forecast::smoothing::simple::{SimpleSmoothing, SimpleSmoothingConfig};
+
+use aiops_forecast::theta::{Theta, ThetaConfig};
 
 use super::sets::Kind;
 
@@ -25,8 +30,8 @@ fn model(name: &'static str, forecaster: impl DynForecaster + 'static) -> Model 
     }
 }
 
-/// All that suit a kind of series.
-pub(super) fn all(kind: Kind) -> impl Iterator<Item = Model> {
+/// All that suit a kind of series, of which the shortest has `shortest` samples.
+pub(super) fn all(kind: Kind, horizon: usize, shortest: usize) -> impl Iterator<Item = Model> {
     let season = kind.season;
     let mut seasonal_naive = SeasonalNaiveConfig::default();
     seasonal_naive.season = season;
@@ -34,7 +39,14 @@ pub(super) fn all(kind: Kind) -> impl Iterator<Item = Model> {
     holt_winters.season = season;
     let mut ets = AutoEtsConfig::default();
     ets.season = season;
+    let mut theta = ThetaConfig::default();
+    theta.season = season;
+    let mut auto = AutoConfig::default();
+    auto.seasons = kind.seasons.to_vec();
+    auto.horizon = horizon;
     let always = [
+        Auto::try_from(auto).ok().map(|f| model("auto", f)),
+        Theta::try_from(theta).ok().map(|f| model("theta", f)),
         Some(model("naive", Naive)),
         Some(model("drift", Drift)),
         SimpleSmoothing::try_from(SimpleSmoothingConfig::default())
@@ -49,7 +61,22 @@ pub(super) fn all(kind: Kind) -> impl Iterator<Item = Model> {
             .and_then(|f| Conformal::new(f, ConformalConfig::default()).ok())
             .map(|f| model("ets_conformal", f)),
     ];
+    let mut mstl = MstlConfig::default();
+    mstl.seasons = kind.seasons.to_vec();
+    let mut direct = DirectConfig::default();
+    direct.seasons = kind.seasons.to_vec();
+    direct.horizon = horizon;
+    // These refuse series of fewer than three seasons.
+    let long = kind
+        .seasons
+        .first()
+        .is_some_and(|season| shortest > 3 * season);
     let seasonal = [
+        Mstl::try_from(mstl).ok().map(|f| model("mstl", f)),
+        Direct::try_from(direct).ok().map(|f| model("direct", f)),
+        Direct::try_from(direct_log)
+            .ok()
+            .map(|f| model("direct_log", f)),
         SeasonalNaive::try_from(seasonal_naive)
             .ok()
             .map(|f| model("seasonal_naive", f)),

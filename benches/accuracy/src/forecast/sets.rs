@@ -57,6 +57,26 @@ pub(super) struct Set {
     pub(super) cases: Vec<Case>,
 }
 
+impl Set {
+    /// Samples of the shortest past.
+    pub(super) fn shortest(&self) -> usize {
+        self.cases
+            .iter()
+            .map(|case| case.past.len())
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// The longest horizon.
+    pub(super) fn horizon(&self) -> usize {
+        self.cases
+            .iter()
+            .map(|case| case.ahead.len())
+            .max()
+            .unwrap_or(1)
+    }
+}
+
 /// How a long series is cut.
 struct Windows {
     horizon: usize,
@@ -194,8 +214,7 @@ fn filled(values: &[f64]) -> Vec<f64> {
                 let share = (index - before) as f64 / (after - before) as f64;
                 values[before] + share * (values[after] - values[before])
             }
-            (Some(only), None) => values[only],
-            (None, Some(&only)) => values[only],
+            (Some(only), None) | (None, Some(&only)) => values[only],
             (None, None) => f64::NAN,
         }
     };
