@@ -72,11 +72,14 @@ pub(super) fn all(kind: Kind, horizon: usize, shortest: usize) -> impl Iterator<
         .first()
         .is_some_and(|season| shortest > 3 * season);
     let seasonal = [
-        Mstl::try_from(mstl).ok().map(|f| model("mstl", f)),
-        Direct::try_from(direct).ok().map(|f| model("direct", f)),
-        Direct::try_from(direct_log)
+        Mstl::try_from(mstl)
             .ok()
-            .map(|f| model("direct_log", f)),
+            .filter(|_| long)
+            .map(|f| model("mstl", f)),
+        Direct::try_from(direct)
+            .ok()
+            .filter(|_| long)
+            .map(|f| model("direct", f)),
         SeasonalNaive::try_from(seasonal_naive)
             .ok()
             .map(|f| model("seasonal_naive", f)),
