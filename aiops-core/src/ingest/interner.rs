@@ -8,6 +8,9 @@ pub(super) enum KeyKind {
     /// The label fields of a remote-write series.
     #[cfg(feature = "remote-write")]
     RemoteWrite,
+    /// The texts that the labels of a remote-write 2.0 series refer to.
+    #[cfg(feature = "remote-write")]
+    RemoteWrite2,
     /// The labels of a series in a stored batch.
     Stored,
 }

@@ -17,6 +17,9 @@ pub struct Limits {
     pub max_samples: usize,
     /// Entries of metadata in a body. A body with more is refused.
     pub max_metadata: usize,
+    /// Texts that a body lists for its series to refer to (remote-write 2.0). A body with more is
+    /// refused.
+    pub max_symbols: usize,
     /// Labels of a series, its metric name included. A series with more is refused.
     pub max_labels: usize,
     /// Bytes in all label names and values of a series. A series with more is refused.
@@ -29,6 +32,7 @@ impl Default for Limits {
             max_body_bytes: 32 << 20,
             max_samples: 2_000_000,
             max_metadata: 100_000,
+            max_symbols: 1_000_000,
             max_labels: 64,
             max_label_bytes: 16 << 10,
         }

@@ -7,10 +7,12 @@
 //! | format | function | feature |
 //! |---|---|---|
 //! | Prometheus text 0.0.4, OpenMetrics 1.0 | [`prometheus_text::parse`] | |
-//! | Prometheus remote-write 1.0 | `remote_write::decode` | `remote-write` |
+//! | Prometheus remote-write 1.0, 2.0 | `remote_write::decode`, `decode_v2` | `remote-write` |
+//! | InfluxDB's line protocol | [`influx::parse`] | |
 //! | a batch in a queue | [`Batch::encode`], [`Batch::decode`] | |
 
 mod batch;
+pub mod influx;
 mod interner;
 mod limits;
 pub mod prometheus_text;

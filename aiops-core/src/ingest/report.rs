@@ -10,7 +10,8 @@ pub struct Refused {
     pub count: u64,
     /// Number of samples in them.
     pub samples: u64,
-    /// Position in the decompressed body, in bytes, and fault of the first of them.
+    /// Position in the decompressed body (a byte, or a line of a text), and fault of the first of
+    /// them.
     pub first: (usize, String),
 }
 
@@ -20,10 +21,14 @@ pub struct Refused {
 pub struct Report {
     /// Refused series, by a short stable reason such as `no-name`.
     pub refused: BTreeMap<&'static str, Refused>,
+    /// Samples taken.
+    pub samples: u64,
     /// Exemplars, which are left out.
     pub exemplars: u64,
     /// Native histograms, which are left out.
     pub histograms: u64,
+    /// Fields that are text, which are left out.
+    pub texts: u64,
 }
 
 impl Report {
@@ -32,6 +37,7 @@ impl Report {
         [
             ("exemplars", self.exemplars),
             ("histograms", self.histograms),
+            ("texts", self.texts),
         ]
         .into_iter()
         .filter(|(_, count)| *count > 0)
@@ -52,7 +58,6 @@ impl Report {
     }
 
     /// Counts a series; `what` is only called for the first of its reason.
-    #[cfg(feature = "remote-write")]
     pub(super) fn refuse(
         &mut self,
         reason: &'static str,

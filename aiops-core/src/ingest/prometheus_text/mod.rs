@@ -135,7 +135,16 @@ pub fn parse(
     }
     let text = std::str::from_utf8(text).map_err(|error| not_utf8(text, error.valid_up_to()))?;
     let mark = batch.mark();
-    parser::parse(text, format, now, limits, batch).inspect_err(|_| batch.roll_back(mark))
+    match parser::parse(text, format, now, limits, batch) {
+        Ok(mut report) => {
+            report.samples = (batch.sample_count() - mark.samples) as u64;
+            Ok(report)
+        }
+        Err(error) => {
+            batch.roll_back(mark);
+            Err(error)
+        }
+    }
 }
 
 fn not_utf8(text: &[u8], at: usize) -> Error {

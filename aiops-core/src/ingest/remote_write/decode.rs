@@ -1,19 +1,15 @@
 //! From a decompressed request to the columns of a batch.
 
 use super::super::interner::KeyKind;
-use super::super::protobuf::{BYTES, FIXED64, Reader, Tag, VARINT, WireError};
+use super::super::protobuf::{BYTES, Reader, Tag, VARINT, WireError};
 use super::super::{Batch, LabelInterner, Limits, MetricMetadata, Report};
 use super::Error;
-use crate::{LabelError, Labels, METRIC_NAME, Timestamp};
+use super::labels::{Fault, Pairs, bad_time, kind_name, sample, too_many};
+use crate::Labels;
 
 /// First byte of a field of a series: number and wire type.
 const LABEL: u8 = 1 << 3 | BYTES;
 const SAMPLE: u8 = 2 << 3 | BYTES;
-/// First byte of a field of a sample.
-const VALUE: u8 = 1 << 3 | FIXED64;
-const TIME: u8 = 2 << 3 | VARINT;
-
-const NANOS_PER_MILLI: i64 = 1_000_000;
 
 pub(super) fn request(
     bytes: &[u8],
@@ -44,7 +40,13 @@ pub(super) fn request(
             Tag {
                 field: field @ (4 | 5),
                 wire: BYTES,
-            } => return Err(Error::Version { offset, field }),
+            } => {
+                return Err(Error::Version {
+                    offset,
+                    field,
+                    expected: "1.0",
+                });
+            }
             tag => reader.skip(tag)?,
         }
     }
@@ -61,9 +63,6 @@ struct Request<'a> {
     report: Report,
 }
 
-/// Why a series is refused: name of the reason, and what is wrong.
-type Fault = (&'static str, String);
-
 impl Request<'_> {
     fn series(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
         let (offset, whole) = (reader.at, reader);
@@ -79,11 +78,7 @@ impl Request<'_> {
             reader.at += 1;
             let index = self.batch.values.len();
             if index == self.max_samples {
-                return Err(Self::too_many(
-                    "samples",
-                    self.limits.max_samples,
-                    reader.at,
-                ));
+                return Err(too_many("samples", self.limits.max_samples, reader.at));
             }
             if !sample(reader.message()?, self.batch)? {
                 time_fault.get_or_insert(index - mark.samples);
@@ -127,18 +122,10 @@ impl Request<'_> {
         Ok(tag.field == 1)
     }
 
-    fn too_many(what: &'static str, limit: usize, offset: usize) -> Error {
-        Error::TooMany {
-            offset,
-            what,
-            limit,
-        }
-    }
-
     fn metadata(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
         let offset = reader.at;
         if self.batch.metadata.len() == self.max_metadata {
-            return Err(Self::too_many("metadata", self.limits.max_metadata, offset));
+            return Err(too_many("metadata", self.limits.max_metadata, offset));
         }
         let mut kind = 0;
         let mut texts: [&[u8]; 3] = [&[]; 3];
@@ -180,72 +167,21 @@ fn label_fields<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], WireError> {
     Ok(&rest[..reader.at - start])
 }
 
-/// Adds a sample; answers whether its time is one that can be kept.
-#[inline]
-fn sample(mut reader: Reader<'_>, batch: &mut Batch) -> Result<bool, WireError> {
-    let (mut value, mut millis) = (0.0, 0_i64);
-    while let Some(byte) = reader.peek() {
-        match byte {
-            VALUE => {
-                reader.at += 1;
-                value = f64::from_bits(reader.fixed64()?);
-            }
-            TIME => {
-                reader.at += 1;
-                millis = reader.varint()? as i64;
-            }
-            _ => {
-                let tag = reader.tag()?;
-                reader.skip(tag)?;
-            }
-        }
-    }
-    let nanos = millis.checked_mul(NANOS_PER_MILLI);
-    batch.values.push(value);
-    batch.times.push(Timestamp::from_nanos(nanos.unwrap_or(0)));
-    Ok(nanos.is_some())
-}
-
-#[cold]
-fn bad_time(index: usize) -> Fault {
-    let what = format!("sample {index} has a time outside the years 1678 to 2261");
-    ("time", what)
-}
-
 /// The labels of a series, wherever in it they are.
 #[cold]
 fn read_labels(mut reader: Reader<'_>, limits: &Limits) -> Result<Labels, Fault> {
     let broken = |error: WireError| ("labels", error.to_string());
-    let mut pairs = Vec::new();
-    let mut bytes = 0;
+    let mut pairs = Pairs::new(limits);
     while !reader.is_at_end() {
         let tag = reader.tag().map_err(broken)?;
-        if tag.field != 1 || tag.wire != BYTES {
+        if tag.field == 1 && tag.wire == BYTES {
+            let (name, value) = label(reader.message().map_err(broken)?)?;
+            pairs.push(name, value)?;
+        } else {
             reader.skip(tag).map_err(broken)?;
-            continue;
         }
-        let (name, value) = label(reader.message().map_err(broken)?)?;
-        bytes += name.len() + value.len();
-        if pairs.len() == limits.max_labels {
-            let what = format!("more than {} labels", limits.max_labels);
-            return Err(("too-many-labels", what));
-        }
-        if bytes > limits.max_label_bytes {
-            let what = format!("more than {} bytes of labels", limits.max_label_bytes);
-            return Err(("too-long-labels", what));
-        }
-        pairs.push((name, value));
     }
-    let labels = Labels::from_pairs(&mut pairs).map_err(|error| match error {
-        LabelError::Duplicate { .. } => ("duplicate-label", error.to_string()),
-        LabelError::EmptyName => ("empty-label-name", error.to_string()),
-        LabelError::TooLong { .. } => ("too-long-labels", error.to_string()),
-    })?;
-    if labels.metric().is_empty() {
-        let what = format!("no label `{METRIC_NAME}` in {labels}");
-        return Err(("no-name", what));
-    }
-    Ok(labels)
+    pairs.finish()
 }
 
 fn label(mut reader: Reader<'_>) -> Result<(&str, &str), Fault> {
@@ -276,23 +212,4 @@ fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Fault> {
         let at = start + error.valid_up_to();
         ("utf8", format!("byte {at}: expected UTF-8 in a label"))
     })
-}
-
-/// The kinds of metrics, in the order of their numbers.
-pub(super) const KINDS: [&str; 8] = [
-    "unknown",
-    "counter",
-    "gauge",
-    "histogram",
-    "gaugehistogram",
-    "summary",
-    "info",
-    "stateset",
-];
-
-fn kind_name(number: u64) -> &'static str {
-    usize::try_from(number)
-        .ok()
-        .and_then(|number| KINDS.get(number).copied())
-        .unwrap_or(KINDS[0])
 }

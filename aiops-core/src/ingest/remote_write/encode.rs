@@ -2,7 +2,7 @@
 
 use super::super::Batch;
 use super::super::protobuf::{put_bytes, put_double, put_varint};
-use super::decode::KINDS;
+use super::labels::KINDS;
 
 /// A request body that carries `batch`: what a sender posts. Times are cut to milliseconds, which
 /// is what the protocol has; a kind of metric that the protocol does not know becomes `unknown`.

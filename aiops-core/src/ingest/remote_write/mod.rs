@@ -1,6 +1,8 @@
-//! Prometheus remote-write 1.0: snappy (block format) around protocol buffers.
+//! Prometheus remote-write 1.0 and 2.0: snappy (block format) around protocol buffers.
 //!
-//! *Prometheus Remote-Write Specification 1.0*, prometheus.io.
+//! *Prometheus Remote-Write Specification 1.0* and *2.0*, prometheus.io. The content type tells
+//! them apart: `application/x-protobuf` is 1.0, with
+//! `;proto=io.prometheus.write.v2.Request` it is 2.0.
 //!
 //! ```
 //! use aiops_core::ingest::{Batch, LabelInterner, Limits, remote_write};
@@ -31,10 +33,14 @@
 //! | series without samples | nothing |
 //! | no metric name, empty or repeated label name, invalid UTF-8, too many labels, a time outside the years 1678 to 2261 | the series is refused, counted by reason |
 //! | unknown fields | skipped |
-//! | broken snappy or protobuf, over a limit, a body of version 2.0 | [`Error`]; the batch stays as it was |
+//! | a reference to a text that is not there, an odd number of references (2.0) | the series is refused, counted by reason |
+//! | start times (2.0) | left out |
+//! | broken snappy or protobuf, over a limit, a body of the other version | [`Error`]; the batch stays as it was |
 
 mod decode;
+mod decode2;
 mod encode;
+mod labels;
 
 pub use super::protobuf::WireError;
 use super::{Batch, LabelInterner, Limits, Report};
@@ -67,20 +73,22 @@ pub enum Error {
     /// Not the protocol buffer of a write request.
     #[error("write request, decompressed")]
     Protobuf(#[from] WireError),
-    /// A write request of version 2.0, which is told apart by its field numbers.
-    #[error("byte {offset}: field {field} belongs to remote-write 2.0, expected version 1.0")]
+    /// A write request of another version, which is told apart by its field numbers.
+    #[error("byte {offset}: field {field} belongs to another version than remote-write {expected}")]
     Version {
         /// Position in the decompressed body.
         offset: usize,
         /// Number of the field.
         field: u32,
+        /// The version that was to be decoded.
+        expected: &'static str,
     },
-    /// More samples or metadata than the limit.
+    /// More samples, metadata or symbols than the limit.
     #[error("byte {offset}: more than {limit} {what} in one body")]
     TooMany {
         /// Position in the decompressed body.
         offset: usize,
-        /// `samples` or `metadata`.
+        /// `samples`, `metadata` or `symbols`.
         what: &'static str,
         /// The limit.
         limit: usize,
@@ -103,7 +111,7 @@ impl Error {
 /// Three bytes of snappy stand for at most 64, and one byte for itself.
 const MAX_RATIO: usize = 22;
 
-/// Adds the samples and metadata of a request body to `batch`.
+/// Adds the samples and metadata of a request body of version 1.0 to `batch`.
 ///
 /// `interner` should live as long as the receiver: series that were seen before then cost no
 /// allocation. The body is bounded by `limits` before memory is taken for it.
@@ -118,6 +126,35 @@ pub fn decode(
     interner: &mut LabelInterner,
     batch: &mut Batch,
 ) -> Result<Report, Error> {
+    decompressed(body, limits, interner, batch, decode::request)
+}
+
+/// As [`decode`], for a body of version 2.0.
+///
+/// A receiver must answer with the headers `X-Prometheus-Remote-Write-Samples-Written`
+/// ([`Report::samples`]), `...-Histograms-Written` and `...-Exemplars-Written` (both 0 here).
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_v2(
+    body: &[u8],
+    limits: &Limits,
+    interner: &mut LabelInterner,
+    batch: &mut Batch,
+) -> Result<Report, Error> {
+    decompressed(body, limits, interner, batch, decode2::request)
+}
+
+type Request = fn(&[u8], &Limits, &mut LabelInterner, &mut Batch) -> Result<Report, Error>;
+
+fn decompressed(
+    body: &[u8],
+    limits: &Limits,
+    interner: &mut LabelInterner,
+    batch: &mut Batch,
+    request: Request,
+) -> Result<Report, Error> {
     let len = snap::raw::decompress_len(body).map_err(|error| claim_error(error, limits))?;
     if len.max(body.len()) > limits.max_body_bytes {
         return Err(Error::TooLarge {
@@ -131,17 +168,26 @@ pub fn decode(
             claimed: len,
         });
     }
-    let mut request = std::mem::take(&mut interner.scratch);
-    if request.len() < len {
-        request.resize(len, 0);
+    let mut bytes = std::mem::take(&mut interner.scratch);
+    if bytes.len() < len {
+        bytes.resize(len, 0);
     }
     let mark = batch.mark();
     let decoded = snap::raw::Decoder::new()
-        .decompress(body, &mut request[..len])
+        .decompress(body, &mut bytes[..len])
         .map_err(Error::Snappy)
-        .and_then(|len| decode::request(&request[..len], limits, interner, batch));
-    interner.return_scratch(request);
-    decoded.inspect_err(|_| batch.roll_back(mark))
+        .and_then(|len| request(&bytes[..len], limits, interner, batch));
+    interner.return_scratch(bytes);
+    match decoded {
+        Ok(mut report) => {
+            report.samples = (batch.sample_count() - mark.samples) as u64;
+            Ok(report)
+        }
+        Err(error) => {
+            batch.roll_back(mark);
+            Err(error)
+        }
+    }
 }
 
 fn claim_error(error: snap::Error, limits: &Limits) -> Error {

@@ -1,3 +1,4 @@
+mod influx;
 mod interner;
 mod prometheus_text;
 #[cfg(feature = "remote-write")]
