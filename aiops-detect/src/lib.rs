@@ -54,6 +54,7 @@
 //! | [`isolation_forest`] | 0.5 us | 9 KB a tree | rows that are odd in any few columns | rows odd only among their neighbours |
 //! | [`knn`] | 5 us up to 15 columns | 8 B a remembered value | rows far from all others, odd combinations | dense clumps of anomalies |
 //! | [`lof`] | 15 us up to 15 columns | 8 B a remembered value | rows less dense than their neighbours | equal rows, large groups of anomalies |
+//! | [`sampled_neighbors`] | 5 us with 8 columns | 8 B a sampled value | rows far from most others, clumps of them too | local anomalies |
 //! | [`pca`] | 1 ns a column and component | 8 B a column and component | relations between columns that no longer hold | curved relations, clusters |
 //!
 //! [`calibrate`] puts any score on the scale of probabilities by its own past.
@@ -97,6 +98,7 @@ pub mod rolling_mad;
 pub mod rolling_quantile;
 mod rows;
 mod running;
+pub mod sampled_neighbors;
 pub mod scaling;
 mod seasonal;
 mod spread;

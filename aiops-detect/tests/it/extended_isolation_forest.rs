@@ -33,7 +33,7 @@ fn without_extension_it_is_the_isolation_forest() {
         .unwrap();
     let plain = plain.score(rows.view()).unwrap();
     let extended = fit(&rows, |config| {
-        (config.trees, config.extension) = (2000, Some(0))
+        (config.trees, config.extension) = (2000, Some(0));
     });
     for (row, (a, b)) in plain
         .iter()

@@ -16,6 +16,7 @@ mod pca;
 mod reference;
 mod robust_z;
 mod rolling_mad;
+mod sampled_neighbors;
 mod streaming;
 mod support;
 mod tails;

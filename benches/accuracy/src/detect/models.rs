@@ -12,6 +12,7 @@ use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
 use aiops_detect::knn::{Knn, KnnConfig};
 use aiops_detect::lof::{Lof, LofConfig};
 use aiops_detect::pca::{Pca, PcaConfig};
+use aiops_detect::sampled_neighbors::{SampledNeighbors, SampledNeighborsConfig};
 
 use crate::Fallible;
 use crate::args::Args;
@@ -51,6 +52,11 @@ fn all() -> Vec<Model> {
             let mut config = ExtendedIsolationForestConfig::default();
             config.seed = seed;
             Ok(Box::new(ExtendedIsolationForest::try_from(config)?))
+        }),
+        random("sampled_neighbors", |seed| {
+            let mut config = SampledNeighborsConfig::default();
+            config.seed = seed;
+            Ok(Box::new(SampledNeighbors::try_from(config)?))
         }),
         fixed("pca", |_| {
             Ok(Box::new(Pca::try_from(PcaConfig::default())?))
