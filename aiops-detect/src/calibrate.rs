@@ -58,7 +58,7 @@ const RESCALE_AT: f64 = 1e12;
 /// # Not good for
 ///
 /// Telling how extreme a score beyond all earlier ones is: one in the number seen is all that
-/// counting can say. That takes a model of the tail.
+/// counting can say. [`spot`](crate::spot) models the tail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankCalibrator {
     memory: f64,

@@ -57,7 +57,8 @@
 //! | [`sampled_neighbors`] | 5 us with 8 columns | 8 B a sampled value | rows far from most others, clumps of them too | local anomalies |
 //! | [`pca`] | 1 ns a column and component | 8 B a column and component | relations between columns that no longer hold | curved relations, clusters |
 //!
-//! [`calibrate`] puts any score on the scale of probabilities by its own past.
+//! [`calibrate`] puts any score on the scale of probabilities by its own past, [`spot`] sets a
+//! threshold for a wanted risk from the tail of the scores.
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
 //! into verdicts.
 //!
@@ -101,6 +102,7 @@ mod running;
 pub mod sampled_neighbors;
 pub mod scaling;
 mod seasonal;
+pub mod spot;
 mod spread;
 mod symmetric;
 mod tails;

@@ -17,6 +17,7 @@ mod reference;
 mod robust_z;
 mod rolling_mad;
 mod sampled_neighbors;
+mod spot;
 mod streaming;
 mod support;
 mod tails;
