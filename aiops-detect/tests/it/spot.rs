@@ -164,7 +164,9 @@ fn the_risk_is_kept_whatever_the_tail() {
 fn probabilities_agree_with_the_threshold() {
     let mut rng = Seed(2).rng();
     let mut threshold = spot(|_| {}).unwrap();
-    (0..5_000).for_each(|_| drop(decide(&mut threshold, rng.normal().abs())));
+    for _ in 0..5_000 {
+        decide(&mut threshold, rng.normal().abs());
+    }
     let at = threshold.probability(threshold.threshold()).unwrap();
     close(at, 1e-4, 1e-9);
     assert_eq!(threshold.probability(0.0), None);
@@ -177,7 +179,9 @@ fn probabilities_agree_with_the_threshold() {
 fn what_is_flagged_is_not_learned() {
     let mut rng = Seed(3).rng();
     let mut threshold = spot(|_| {}).unwrap();
-    (0..2_000).for_each(|_| drop(decide(&mut threshold, rng.normal())));
+    for _ in 0..2_000 {
+        decide(&mut threshold, rng.normal());
+    }
     let before = threshold.clone();
     assert!((0..500).all(|_| decide(&mut threshold, 100.0)));
     assert!(!decide(&mut threshold, f64::NAN) && decide(&mut threshold, f64::INFINITY));
@@ -236,7 +240,9 @@ mod stored {
         for cut in [0, 50, 150, 500, 1_500] {
             let mut rng = Seed(4).rng();
             let mut kept = make();
-            (0..cut).for_each(|_| drop(decide(&mut kept, rng.normal())));
+            for _ in 0..cut {
+                decide(&mut kept, rng.normal());
+            }
             let mut loaded: T = load(&save(&kept)).unwrap();
             assert_eq!(save(&kept), save(&loaded));
             for _ in 0..2_000 {
