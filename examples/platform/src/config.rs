@@ -307,19 +307,39 @@ pub struct RuleFile {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl RuleFile {
+    /// A rule that says when any of these series is unusual.
+    pub fn unusual(selector: Selector) -> Self {
+        Self {
+            anomaly: Some(0.0),
+            ..Self::without_condition(
+                "Unusual",
+                selector,
+                "{{ $labels.instance }} is unusual: {{ printf \"%.4g\" $value }}",
+            )
+        }
+    }
+
+    fn without_condition(name: &str, selector: Selector, summary: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            selector,
+            above: None,
+            below: None,
+            resolve: None,
+            anomaly: None,
+            absent: None,
+            hold: Duration::from_secs(10),
+            keep_firing_for: Duration::from_secs(20),
+            labels: BTreeMap::from([("severity".to_owned(), "warning".to_owned())]),
+            annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
+        }
+    }
+}
+
 fn default_rules() -> Vec<RuleFile> {
-    let rule = |name: &str, selector: &str, summary: &str| RuleFile {
-        name: name.to_owned(),
-        selector: built_in(selector),
-        above: None,
-        below: None,
-        resolve: None,
-        anomaly: None,
-        absent: None,
-        hold: Duration::from_secs(10),
-        keep_firing_for: Duration::from_secs(20),
-        labels: BTreeMap::from([("severity".to_owned(), "warning".to_owned())]),
-        annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
+    let rule = |name: &str, selector: &str, summary: &str| {
+        RuleFile::without_condition(name, built_in(selector), summary)
     };
     let unusual = |name, selector, summary| RuleFile {
         anomaly: Some(0.0),

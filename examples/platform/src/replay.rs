@@ -1,6 +1,6 @@
 //! Recorded data through the same pipeline, on a virtual clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use aiops_core::ingest::Batch;
 use aiops_core::store::SeriesStore;
 use aiops_core::{Labels, METRIC_NAME, Selector, TimeRange, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, RuleFile};
 use crate::counters::Counters;
 use crate::ingest::Record;
 use crate::pipeline::Pipeline;
@@ -30,8 +30,15 @@ type Recording = BTreeMap<Timestamp, Vec<(Labels, f64)>>;
 /// # Errors
 ///
 /// What is wrong with the folder or a file in it, with the line.
-pub fn run(config: Config, folder: &Path, out: &mut dyn Write) -> Result<(), String> {
+pub fn run(mut config: Config, folder: &Path, out: &mut dyn Write) -> Result<(), String> {
     let recording = read(folder, &config)?;
+    if !is_watched(&recording, &config) {
+        // The built-in rules speak of this host; a recording of something else should say more
+        // than nothing.
+        config.rules.push(RuleFile::unusual(Selector::all()));
+        let note = "No rule looks at what is recorded; every series is watched for anomalies.\n";
+        writeln!(out, "{note}").map_err(|error| format!("cannot write: {error}"))?;
+    }
     let config = Arc::new(config);
     let counters = Arc::new(Counters::default());
     let store = Arc::new(setup::memory_store(&config));
@@ -66,6 +73,21 @@ pub fn run(config: Config, folder: &Path, out: &mut dyn Write) -> Result<(), Str
         last.since(first),
         started.elapsed(),
     )
+}
+
+/// Whether some rule looks at some series.
+fn is_watched(recording: &Recording, config: &Config) -> bool {
+    let series: BTreeSet<&Labels> = recording
+        .values()
+        .flatten()
+        .map(|(labels, _)| labels)
+        .collect();
+    series.iter().any(|labels| {
+        config
+            .rules
+            .iter()
+            .any(|rule| rule.selector.matches(labels))
+    })
 }
 
 struct Player<'a> {

@@ -21,9 +21,16 @@ fn the_page_draws_the_chart_and_lists_the_incident() {
     let app = App::start(config).unwrap();
     let client = Client::of(&app);
     feed(&client);
-    wait_for("an incident", Duration::from_secs(30), || {
-        (!client.json("/api/v1/incidents").as_array()?.is_empty()).then_some(())
+    let incident = wait_for("an incident with causes", Duration::from_secs(30), || {
+        let incidents = client.json("/api/v1/incidents");
+        incidents[0]["causes"][0]
+            .is_object()
+            .then(|| incidents[0].clone())
     });
+    assert_eq!(
+        incident["causes"][0]["component"], "web-1/cpu",
+        "{incident:#}"
+    );
     let picture = folder.path().join("page.png");
     let browse = |args: &[String]| {
         let output = Command::new(&chromium)
