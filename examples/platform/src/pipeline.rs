@@ -137,13 +137,8 @@ impl Pipeline {
         self.learn_metadata(&batch.metadata);
         for series in batch.iter() {
             let id = series.labels.fingerprint();
-            if self.watches.get(id).is_none() {
-                if self.watches.len() >= self.config.limits.series {
-                    continue; // counted by the store, which has the same limit
-                }
-                let watch = self.new_watch(series.labels);
-                component::add_known_edges(&mut self.topology, series.labels);
-                self.watches.insert(watch);
+            if self.watches.get_mut(id).is_none() && !self.begin_watching(series.labels) {
+                continue; // counted by the store, which has the same limit
             }
             let Some(watch) = self.watches.get_mut(id) else {
                 continue;
@@ -162,6 +157,15 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Adds a watch for a series; answers false when there are as many as may be.
+    fn begin_watching(&mut self, labels: &Labels) -> bool {
+        let room = self.watches.len() < self.config.limits.series;
+        if room {
+            self.restore_watch(self.new_watch(labels));
+        }
+        room
     }
 
     /// Remembers what senders say about their metrics. Series that were taken for something else
@@ -429,11 +433,8 @@ impl Pipeline {
     /// Plays samples that are in the store already through the detector of their series.
     pub fn catch_up(&mut self, labels: &Labels, times: &[Timestamp], values: &[f64]) {
         let id = labels.fingerprint();
-        if self.watches.get(id).is_none() {
-            if self.watches.len() >= self.config.limits.series {
-                return;
-            }
-            self.restore_watch(self.new_watch(labels));
+        if self.watches.get(id).is_none() && !self.begin_watching(labels) {
+            return;
         }
         let Some(watch) = self.watches.get_mut(id) else {
             return;

@@ -1,6 +1,7 @@
 //! All series under watch, in shards, so that they can be written to disk a part at a time.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use aiops_core::Fingerprint;
 
@@ -9,17 +10,41 @@ use crate::watch::Watch;
 /// Number of shards; a series keeps its shard for ever.
 pub const SHARDS: usize = 64;
 
+type Shard = HashMap<Fingerprint, Watch, BuildHasherDefault<Spread>>;
+
+/// Spreads the bits of a fingerprint, which is a hash already. A table takes its places from the
+/// lowest bits and its tags from the highest, which are the same within a shard.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = number.wrapping_mul(GOLDEN).rotate_left(32);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+}
+
 /// Series by identity.
 #[derive(Debug)]
 pub struct Watches {
-    shards: Vec<HashMap<Fingerprint, Watch>>,
+    shards: Vec<Shard>,
     len: usize,
 }
 
 impl Default for Watches {
     fn default() -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| HashMap::new()).collect(),
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             len: 0,
         }
     }
