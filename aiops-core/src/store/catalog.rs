@@ -210,13 +210,10 @@ impl Catalog {
 
     /// Series with something in memory, in order of labels.
     #[cfg(feature = "durable")]
-    pub(super) fn with_head(&self) -> Vec<(u32, &Entry)> {
-        let entries = self.entries.iter().enumerate();
-        let entries = entries.filter_map(|(id, entry)| Some((id as u32, entry.as_ref()?)));
-        let mut entries: Vec<_> = entries
-            .filter(|(_, entry)| !entry.head.is_empty())
-            .collect();
-        entries.sort_by(|(_, one), (_, other)| one.labels.cmp(&other.labels));
+    pub(super) fn with_head(&self) -> Vec<&Entry> {
+        let entries = self.entries.iter().flatten();
+        let mut entries: Vec<_> = entries.filter(|entry| !entry.head.is_empty()).collect();
+        entries.sort_by(|one, other| one.labels.cmp(&other.labels));
         entries
     }
 

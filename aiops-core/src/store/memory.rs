@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::catalog::{Catalog, Limits, NothingOlder};
-use super::series::Columns;
+use super::series::{Columns, Span};
 use super::{AppendReport, SeriesStore, SeriesVisitor, StoreStats};
 use crate::ingest::Batch;
 use crate::{Labels, Selector, StorageError, TimeRange, Timestamp};
@@ -114,6 +114,9 @@ impl SeriesStore for MemoryStore {
         range: TimeRange,
         visit: &mut SeriesVisitor<'_>,
     ) -> Result<(), StorageError> {
+        let Some(span) = Span::of(range) else {
+            return Ok(());
+        };
         let mut columns = Columns::default();
         let found = self.reading().matching(selector);
         for (labels, id) in found {
@@ -121,7 +124,7 @@ impl SeriesStore for MemoryStore {
             // The series may be gone by now, and its place may be another's.
             let catalog = self.reading();
             if let Some(entry) = catalog.get(id).filter(|entry| entry.labels == labels) {
-                entry.head.read(range, &mut columns);
+                entry.head.read(span, &mut columns);
             }
             drop(catalog);
             if columns.len() > 0

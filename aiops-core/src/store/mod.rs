@@ -16,6 +16,8 @@ mod label_bytes;
 #[cfg(feature = "durable")]
 mod log;
 mod memory;
+#[cfg(feature = "durable")]
+mod packed;
 #[cfg_attr(
     not(feature = "durable"),
     allow(dead_code, reason = "the durable store uses the rest")

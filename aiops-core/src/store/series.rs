@@ -6,27 +6,61 @@ use crate::{TimeRange, Timestamp};
 use super::gorilla::{self, Encoder};
 
 /// Samples of a chunk.
-pub(super) const CHUNK_SAMPLES: u32 = 120;
+const CHUNK_SAMPLES: u32 = 120;
 /// Samples that wait out of order before they are merged into the chunks.
 const MAX_STRAYS: usize = 64;
 
 /// Some samples of a series, compressed.
 #[derive(Clone, Debug)]
-pub(super) struct Chunk {
-    pub(super) first: i64,
-    pub(super) last: i64,
-    pub(super) count: u32,
-    pub(super) bytes: Box<[u8]>,
+struct Chunk {
+    first: i64,
+    last: i64,
+    count: u32,
+    bytes: Box<[u8]>,
 }
 
 impl Chunk {
-    pub(super) fn new(encoder: &Encoder) -> Self {
+    fn new(encoder: &Encoder) -> Self {
         Self {
             first: encoder.first(),
             last: encoder.last(),
             count: encoder.count(),
             bytes: encoder.bytes().into(),
         }
+    }
+}
+
+/// Instants from the first to the last, both included, so that the very last one can be told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl Span {
+    pub(super) const ALL: Self = Self {
+        first: i64::MIN,
+        last: i64::MAX,
+    };
+
+    /// The instants of a range; `None` of an empty one.
+    pub(super) fn of(range: TimeRange) -> Option<Self> {
+        (!range.is_empty()).then(|| Self {
+            first: range.start.as_nanos(),
+            last: range.end.as_nanos() - 1,
+        })
+    }
+
+    pub(super) fn instant(at: i64) -> Self {
+        Self {
+            first: at,
+            last: at,
+        }
+    }
+
+    /// Whether something that lasts from `first` to `last` lies partly inside.
+    pub(super) fn overlaps(&self, first: i64, last: i64) -> bool {
+        first <= self.last && last >= self.first
     }
 }
 
@@ -52,17 +86,37 @@ impl Columns {
         self.values.push(f64::from_bits(value));
     }
 
+    /// The samples in parts of at most `len`.
+    pub(super) fn parts(&self, len: usize) -> impl Iterator<Item = Part<'_>> {
+        let parts = self.times.chunks(len).zip(self.values.chunks(len));
+        parts.map(|(times, values)| Part { times, values })
+    }
+
+    /// Keeps the samples whose time passes.
+    pub(super) fn retain(&mut self, passes: impl Fn(i64) -> bool) {
+        let mut kept = 0;
+        for index in 0..self.len() {
+            if passes(self.times[index].as_nanos()) {
+                self.times[kept] = self.times[index];
+                self.values[kept] = self.values[index];
+                kept += 1;
+            }
+        }
+        self.times.truncate(kept);
+        self.values.truncate(kept);
+    }
+
     /// Time in nanoseconds and bits of the value.
     pub(super) fn iter(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
         let times = self.times.iter().map(|time| time.as_nanos());
         times.zip(self.values.iter().map(|value| value.to_bits()))
     }
 
-    /// Of the samples from index `from` on, keeps those in `range`; they are in order of time.
-    pub(super) fn trim(&mut self, from: usize, range: TimeRange) {
+    /// Of the samples from index `from` on, keeps those in `span`; they are in order of time.
+    pub(super) fn trim(&mut self, from: usize, span: Span) {
         let added = &self.times[from..];
-        let start = from + added.partition_point(|time| *time < range.start);
-        let end = from + added.partition_point(|time| *time < range.end);
+        let start = from + added.partition_point(|time| time.as_nanos() < span.first);
+        let end = from + added.partition_point(|time| time.as_nanos() <= span.last);
         self.times.truncate(end.max(start));
         self.values.truncate(end.max(start));
         self.times.drain(from..start);
@@ -81,6 +135,27 @@ impl Columns {
         for (time, value) in samples {
             self.push(time, value);
         }
+    }
+}
+
+/// Some samples of columns, at least one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) times: &'a [Timestamp],
+    pub(super) values: &'a [f64],
+}
+
+impl Part<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    pub(super) fn first(&self) -> i64 {
+        self.times[0].as_nanos()
+    }
+
+    pub(super) fn last(&self) -> i64 {
+        self.times[self.len() - 1].as_nanos()
     }
 }
 
@@ -165,40 +240,25 @@ impl SeriesHead {
             .is_ok()
     }
 
-    /// Appends the samples in `range`, in order of time.
-    pub(super) fn read(&self, range: TimeRange, columns: &mut Columns) {
-        let (start, end) = (range.start.as_nanos(), range.end.as_nanos());
+    /// Appends the samples in `span`, in order of time.
+    pub(super) fn read(&self, span: Span, columns: &mut Columns) {
         let from = columns.len();
-        let skip = self.chunks.partition_point(|chunk| chunk.last < start);
-        let inside = |chunk: &&Chunk| chunk.first < end;
+        let skip = self.chunks.partition_point(|chunk| chunk.last < span.first);
+        let inside = |chunk: &&Chunk| chunk.first <= span.last;
         for chunk in self.chunks[skip..].iter().take_while(inside) {
             append_chunk(chunk, columns);
         }
         if let Some(open) = &self.open
-            && open.last() >= start
-            && open.first() < end
+            && span.overlaps(open.first(), open.last())
         {
             append(open, columns);
         }
-        columns.trim(from, range);
-        let before = |bound: i64| self.strays.partition_point(|(time, _)| *time < bound);
-        let (first, past) = (before(start), before(end));
+        columns.trim(from, span);
+        let first = self.strays.partition_point(|(time, _)| *time < span.first);
+        let past = self.strays.partition_point(|(time, _)| *time <= span.last);
         if first < past {
             merge_into(columns, from, &self.strays[first..past]);
         }
-    }
-
-    /// All samples as chunks, in order of time.
-    pub(super) fn to_chunks(&self) -> Vec<Chunk> {
-        if self.strays.is_empty() {
-            let mut chunks = self.chunks.clone();
-            chunks.extend(self.open.as_ref().map(Chunk::new));
-            return chunks;
-        }
-        let mut merged = self.clone();
-        merged.merge();
-        merged.chunks.extend(merged.open.as_ref().map(Chunk::new));
-        merged.chunks
     }
 
     /// Merges the strays into the chunks that they lie between.
@@ -266,7 +326,7 @@ impl SeriesHead {
 }
 
 /// Chunks of samples in order of time.
-pub(super) fn chunks_of(samples: impl Iterator<Item = (i64, u64)>) -> impl Iterator<Item = Chunk> {
+fn chunks_of(samples: impl Iterator<Item = (i64, u64)>) -> impl Iterator<Item = Chunk> {
     let mut chunks = Vec::new();
     let mut open: Option<Encoder> = None;
     for (time, value) in samples {

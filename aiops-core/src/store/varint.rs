@@ -56,6 +56,13 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
+    /// A number of eight bytes, the lowest first.
+    pub(super) fn fixed(&mut self) -> Option<u64> {
+        let mut number = [0; 8];
+        number.copy_from_slice(self.bytes(8)?);
+        Some(u64::from_le_bytes(number))
+    }
+
     pub(super) fn number(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

@@ -139,5 +139,13 @@ fn logs(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest, logs, storage::queue, storage::store);
+criterion_group!(
+    benches,
+    ingest,
+    logs,
+    storage::queue,
+    storage::store,
+    storage::select,
+    storage::cold
+);
 criterion_main!(benches);

@@ -28,8 +28,8 @@ const FORMAT: u32 = 1;
 const HEADER_BYTES: u64 = 16;
 const FOOTER_BYTES: usize = 104;
 const ENTRY_BYTES: usize = 48;
-/// The codec of [`gorilla`](super::gorilla).
-const GORILLA: u8 = 1;
+/// The codec of [`packed`](super::packed).
+const PACKED: u8 = 1;
 
 /// What the name ends with while a block is being written.
 const FRESH: &str = ".new";

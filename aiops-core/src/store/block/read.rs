@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ChunkInfo, ENTRY_BYTES, FOOTER_BYTES, Footer, GORILLA, Place, Unreadable, file_name};
+use super::{ChunkInfo, ENTRY_BYTES, FOOTER_BYTES, Footer, PACKED, Place, Unreadable, file_name};
 use crate::files::{FileHandle, Files};
 use crate::journal::u64_at;
-use crate::store::gorilla;
 use crate::store::label_bytes;
-use crate::store::series::Columns;
+use crate::store::packed;
+use crate::store::series::{Columns, Span};
 use crate::store::varint::Reader;
-use crate::{Damage, Labels, StorageError, TimeRange, Timestamp};
+use crate::{Damage, Labels, StorageError};
 
 /// Entries of the directory that are read at one time.
 const PAGE_ENTRIES: usize = 64;
@@ -209,9 +209,9 @@ impl Block {
         size_of::<Self>() + self.pages.capacity() * size_of::<u64>()
     }
 
-    /// Whether there may be samples in `range`.
-    pub(in crate::store) fn overlaps(&self, range: TimeRange) -> bool {
-        self.footer.min < range.end.as_nanos() && self.footer.max >= range.start.as_nanos()
+    /// Whether there may be samples in `span`.
+    pub(in crate::store) fn overlaps(&self, span: Span) -> bool {
+        span.overlaps(self.footer.min, self.footer.max)
     }
 
     /// Where the samples of a series are.
@@ -266,27 +266,26 @@ impl Block {
         }
     }
 
-    /// Appends the samples of a series in `range`, in order of time.
+    /// Appends the samples of a series in `span`, in order of time.
     pub(in crate::store) fn read(
         &self,
         labels: &Labels,
-        range: TimeRange,
+        span: Span,
         columns: &mut Columns,
     ) -> Result<(), StorageError> {
-        let wanted =
-            |place: &Place| place.min < range.end.as_nanos() && place.max >= range.start.as_nanos();
+        let wanted = |place: &Place| span.overlaps(place.min, place.max);
         let Some(place) = self.find(labels)?.filter(wanted) else {
             return Ok(());
         };
         let run = self.checked_run(&place, labels)?;
         let from = columns.len();
-        if decode_run(&run, range, columns).is_none() {
+        if decode_run(&run, span, columns).is_none() {
             columns.times.truncate(from);
             columns.values.truncate(from);
             let what = format!("samples of {labels} cannot be decoded");
             return Err(Damage::new(&self.path, place.at, what).into());
         }
-        columns.trim(from, range);
+        columns.trim(from, span);
         Ok(())
     }
 
@@ -297,13 +296,11 @@ impl Block {
         time: i64,
         scratch: &mut Columns,
     ) -> Result<bool, StorageError> {
-        if time < self.footer.min || time > self.footer.max {
-            return Ok(false);
-        }
+        let span = Span::instant(time);
         scratch.clear();
-        let start = Timestamp::from_nanos(time);
-        let end = Timestamp::from_nanos(time.saturating_add(1));
-        self.read(labels, TimeRange::new(start, end), scratch)?;
+        if self.overlaps(span) {
+            self.read(labels, span, scratch)?;
+        }
         Ok(scratch.len() > 0)
     }
 }
@@ -335,8 +332,8 @@ fn parse_series(section: &[u8], count: u32) -> Option<Vec<SeriesInfo>> {
     section.is_empty().then_some(series)
 }
 
-/// Decodes the chunks that may have samples in `range`.
-fn decode_run(run: &[u8], range: TimeRange, columns: &mut Columns) -> Option<()> {
+/// Decodes the chunks that may have samples in `span`.
+fn decode_run(run: &[u8], span: Span, columns: &mut Columns) -> Option<()> {
     let mut run = Reader::new(run);
     let count = run.count(ChunkInfo::LEAST)?;
     let mut infos = Vec::with_capacity(count);
@@ -345,11 +342,11 @@ fn decode_run(run: &[u8], range: TimeRange, columns: &mut Columns) -> Option<()>
     }
     for info in infos {
         let bytes = run.bytes(info.len)?;
-        if info.first < range.end.as_nanos() && info.last >= range.start.as_nanos() {
-            if info.codec != GORILLA {
+        if span.overlaps(info.first, info.last) {
+            if info.codec != PACKED {
                 return None;
             }
-            gorilla::decode(bytes, info.count, &mut columns.times, &mut columns.values)?;
+            packed::decode(bytes, info.count, columns)?;
         }
     }
     run.is_empty().then_some(())

@@ -3,15 +3,18 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ChunkInfo, FRESH, Footer, GORILLA, HEADER_BYTES, MAGIC, Place, Run, file_name};
+use super::{ChunkInfo, FRESH, Footer, HEADER_BYTES, MAGIC, PACKED, Place, Run, file_name};
 use crate::Labels;
 use crate::files::{FileHandle, Files};
 use crate::store::label_bytes;
-use crate::store::series::Chunk;
+use crate::store::packed;
+use crate::store::series::Columns;
 use crate::store::varint;
 
 /// Bytes that are written at one time.
 const WRITE_BYTES: usize = 1 << 20;
+/// Most samples of a chunk.
+const CHUNK_SAMPLES: usize = 4096;
 
 /// What a block says about itself.
 #[derive(Clone, Debug)]
@@ -66,32 +69,31 @@ impl<'a> BlockWriter<'a> {
         })
     }
 
-    /// Adds the chunks of a series; series come in order of labels, chunks in order of time.
-    pub(in crate::store) fn add(&mut self, labels: &Labels, chunks: &[Chunk]) -> io::Result<()> {
-        let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else {
+    /// Adds the samples of a series; series come in order of labels, samples in order of time.
+    pub(in crate::store) fn add(&mut self, labels: &Labels, samples: &Columns) -> io::Result<()> {
+        let (Some(first), Some(last)) = (samples.times.first(), samples.times.last()) else {
             return Ok(());
         };
-        let samples = chunks.iter().map(|chunk| chunk.count).sum();
-        let mut run = Vec::new();
-        varint::put(&mut run, chunks.len() as u64);
-        for chunk in chunks {
+        let (mut infos, mut chunks) = (Vec::new(), Vec::new());
+        varint::put(&mut infos, samples.len().div_ceil(CHUNK_SAMPLES) as u64);
+        for part in samples.parts(CHUNK_SAMPLES) {
+            let start = chunks.len();
+            packed::encode(part, &mut chunks);
             let info = ChunkInfo {
-                codec: GORILLA,
-                count: chunk.count,
-                len: chunk.bytes.len(),
-                first: chunk.first,
-                last: chunk.last,
+                codec: PACKED,
+                count: part.len() as u32,
+                len: chunks.len() - start,
+                first: part.first(),
+                last: part.last(),
             };
-            info.put(&mut run);
+            info.put(&mut infos);
         }
-        for chunk in chunks {
-            run.extend_from_slice(&chunk.bytes);
-        }
+        infos.append(&mut chunks);
         let run = Run {
-            bytes: run,
-            samples,
-            min: first.first,
-            max: last.last,
+            bytes: infos,
+            samples: u32::try_from(samples.len()).map_err(|_| io::ErrorKind::FileTooLarge)?,
+            min: first.as_nanos(),
+            max: last.as_nanos(),
         };
         self.add_run(labels, &run)
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::{DiskStore, Shared, Writer};
 use crate::store::block::{self, About, Block, BlockWriter, Opened};
-use crate::store::series::{self, Columns};
+use crate::store::series::{Columns, Span};
 use crate::{Damage, Labels, Selector, StorageError, TimeRange};
 
 impl DiskStore {
@@ -19,8 +19,11 @@ impl DiskStore {
         let covers = writer.log.next();
         let block = self.write_block(writer, covers, |block| {
             let shared = self.reading();
-            for (_, entry) in shared.catalog.with_head() {
-                block.add(&entry.labels, &entry.head.to_chunks())?;
+            let mut columns = Columns::default();
+            for entry in shared.catalog.with_head() {
+                columns.clear();
+                entry.head.read(Span::ALL, &mut columns);
+                block.add(&entry.labels, &columns)?;
             }
             Ok(())
         })?;
@@ -132,14 +135,14 @@ impl DiskStore {
         range: TimeRange,
     ) -> Result<u64, StorageError> {
         let matching = self.reading().catalog.matching(selector);
-        if matching.is_empty() || range.is_empty() {
+        let Some(span) = Span::of(range).filter(|_| !matching.is_empty()) else {
             return Ok(0);
-        }
+        };
         self.cut(writer)?;
         let blocks = self.reading().blocks.clone();
         let mut deleted = 0;
-        for block in blocks.iter().filter(|block| block.overlaps(range)) {
-            deleted += self.delete_from_block(writer, block, &matching, range)?;
+        for block in blocks.iter().filter(|block| block.overlaps(span)) {
+            deleted += self.delete_from_block(writer, block, &matching, span)?;
         }
         let ids: Vec<u32> = matching.into_iter().map(|(_, id)| id).collect();
         self.writing().catalog.remove_if_empty(&ids);
@@ -151,9 +154,9 @@ impl DiskStore {
         writer: &mut Writer,
         block: &Block,
         matching: &[(Labels, u32)],
-        range: TimeRange,
+        span: Span,
     ) -> Result<u64, StorageError> {
-        if !has_any(block, matching, range)? {
+        if !has_any(block, matching, span)? {
             return Ok(0);
         }
         let mut lost: Vec<(u32, u64)> = Vec::new();
@@ -169,13 +172,11 @@ impl DiskStore {
                     continue;
                 };
                 columns.clear();
-                block.read(&info.labels, TimeRange::ALL, &mut columns)?;
-                let (start, end) = (range.start.as_nanos(), range.end.as_nanos());
-                let outside = |(time, _): &(i64, u64)| !(start..end).contains(time);
-                let chunks: Vec<_> = series::chunks_of(columns.iter().filter(outside)).collect();
-                let left: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-                lost.push((matching[place].1, columns.len() as u64 - left));
-                fresh.add(&info.labels, &chunks)?;
+                block.read(&info.labels, Span::ALL, &mut columns)?;
+                let before = columns.len();
+                columns.retain(|time| !span.overlaps(time, time));
+                lost.push((matching[place].1, (before - columns.len()) as u64));
+                fresh.add(&info.labels, &columns)?;
             }
             Ok(())
         });
@@ -225,14 +226,10 @@ impl From<Damage> for FillError {
 }
 
 /// Whether some of these series have samples in `range` in a block.
-fn has_any(
-    block: &Block,
-    matching: &[(Labels, u32)],
-    range: TimeRange,
-) -> Result<bool, StorageError> {
+fn has_any(block: &Block, matching: &[(Labels, u32)], span: Span) -> Result<bool, StorageError> {
     let mut columns = Columns::default();
     for (labels, _) in matching {
-        block.read(labels, range, &mut columns)?;
+        block.read(labels, span, &mut columns)?;
         if columns.len() > 0 {
             return Ok(true);
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::block::Block;
 use super::catalog::{Accepted, Catalog, Limits, Older};
 use super::log::{self, Log};
-use super::series::Columns;
+use super::series::{Columns, Span};
 use super::{AppendReport, SeriesStore, SeriesVisitor, StoreStats};
 use crate::files::{DamageList, Files, Lock, OsFiles};
 use crate::ingest::Batch;
@@ -215,7 +215,7 @@ impl DiskStore {
         &self,
         labels: &Labels,
         id: u32,
-        range: TimeRange,
+        span: Span,
         columns: &mut Columns,
         trouble: &mut Option<StorageError>,
     ) -> Result<(), StorageError> {
@@ -228,12 +228,12 @@ impl DiskStore {
             .filter(|entry| entry.labels == *labels);
         let mut recent = Columns::default();
         if let Some(entry) = entry {
-            entry.head.read(range, &mut recent);
+            entry.head.read(span, &mut recent);
         }
         let blocks = shared.blocks.clone();
         drop(shared);
-        for block in blocks.iter().filter(|block| block.overlaps(range)) {
-            match block.read(labels, range, columns) {
+        for block in blocks.iter().filter(|block| block.overlaps(span)) {
+            match block.read(labels, span, columns) {
                 Err(StorageError::Corrupt { path, offset, what }) => {
                     let told = self.damage.meet(Damage { path, offset, what });
                     *trouble = trouble.take().or(told.err());
@@ -293,11 +293,14 @@ impl SeriesStore for DiskStore {
         range: TimeRange,
         visit: &mut SeriesVisitor<'_>,
     ) -> Result<(), StorageError> {
+        let Some(span) = Span::of(range) else {
+            return Ok(());
+        };
         let mut columns = Columns::default();
         let mut trouble = None;
         let found = self.reading().catalog.matching(selector);
         for (labels, id) in found {
-            self.read_series(&labels, id, range, &mut columns, &mut trouble)?;
+            self.read_series(&labels, id, span, &mut columns, &mut trouble)?;
             if columns.len() > 0
                 && let ControlFlow::Break(()) = visit(&labels, &columns.times, &columns.values)
             {

@@ -188,6 +188,21 @@ fn samples_out_of_order_find_their_place() {
 }
 
 #[test]
+fn the_ends_of_time_are_instants_like_others() {
+    each(Options::default(), |store| {
+        let samples = [(i64::MIN, 1.0), (0, 2.0), (i64::MAX, 3.0)];
+        for _ in 0..2 {
+            store.store().append(&batch("a=1", &samples)).unwrap();
+            store.store().sync().unwrap();
+            store.reopen();
+            assert_eq!(store.store().stats().samples, 3);
+            // A range is half-open, so that no range has the last instant.
+            check_read(store.store(), "a=1", TimeRange::ALL, &samples[..2]);
+        }
+    });
+}
+
+#[test]
 fn late_samples_are_counted() {
     let options = Options {
         late_after: Some(Duration::from_nanos(100)),

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use aiops_core::ingest::Batch;
 use aiops_core::queue::{DiskQueue, DiskQueueConfig, MemoryQueue, MemoryQueueConfig, Queue};
 use aiops_core::store::{DiskStore, DiskStoreConfig, MemoryStore, MemoryStoreConfig, SeriesStore};
-use aiops_core::{Labels, Seed, Selector, TimeRange, Timestamp};
+use aiops_core::{Labels, Rng, Seed, Selector, TimeRange, Timestamp};
 use criterion::{BatchSize, Criterion, Throughput};
 
 /// Nanoseconds from one sample of a series to the next.
@@ -96,6 +96,126 @@ pub(super) fn queue(criterion: &mut Criterion) {
     });
 }
 
+/// Samples of a series of the mix.
+const MIX_SAMPLES: usize = 5_000;
+
+/// Series of shapes as machines have them: of twenty, six are busy counters, two rare counters, four
+/// gauges with two decimals, three memory gauges in pages, three nearly constant, one a float of
+/// full precision, one a counter of CPU seconds. Every 15 seconds, 15 % of them some milliseconds
+/// off.
+fn mix(index: usize) -> Vec<(i64, f64)> {
+    let mut rng = Seed(3).child(index as u64).rng();
+    let offset = rng.below(15_000) as i64;
+    let base = 10_f64.powf(3.0 * rng.uniform());
+    let (mut total, mut drift) = ((rng.uniform() * 1e6).floor(), 0.0);
+    let mut level = (base * 10.0).round();
+    let mut samples = Vec::with_capacity(MIX_SAMPLES);
+    for step in 0..MIX_SAMPLES {
+        let jitter = if rng.uniform() < 0.15 {
+            (rng.normal() * 3.0) as i64
+        } else {
+            0
+        };
+        let millis = 1_700_000_000_000 + offset + 15_000 * step as i64 + jitter;
+        let season = 1.0 + 0.5 * (std::f64::consts::TAU * step as f64 / 5_760.0).sin();
+        drift = 0.95 * drift + rng.normal();
+        let value = match index % 20 {
+            0..=5 => {
+                total += poisson(&mut rng, base * season);
+                total
+            }
+            6..=7 => {
+                total += poisson(&mut rng, 0.02);
+                total
+            }
+            8..=11 => (100.0 * (30.0 + 20.0 * season + 2.0 * drift).max(0.0)).round() / 100.0,
+            12..=14 => ((2e9 + 1e8 * season + 2e6 * drift) / 4_096.0).floor() * 4_096.0,
+            15..=17 => {
+                if rng.uniform() < 0.002 {
+                    level = (base * 10.0 * rng.uniform()).round();
+                }
+                level
+            }
+            18 => 0.1 * base * season * (1.0 + 0.05 * rng.normal()),
+            _ => {
+                total += (100.0 * (4.5 * season + 0.2 * rng.normal()).max(0.0)).round() / 100.0;
+                (total * 100.0).round() / 100.0
+            }
+        };
+        samples.push((millis * 1_000_000, value));
+    }
+    samples
+}
+
+fn poisson(rng: &mut Rng, mean: f64) -> f64 {
+    if mean > 30.0 {
+        return (mean + mean.sqrt() * rng.normal()).round().max(0.0);
+    }
+    let (bound, mut product, mut count) = ((-mean).exp(), rng.uniform(), 0.0);
+    while product > bound {
+        product *= rng.uniform();
+        count += 1.0;
+    }
+    count
+}
+
+/// Bytes of a sample in blocks, everything included, and how fast they are read back.
+pub(super) fn cold(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = DiskStoreConfig::default();
+    config.memory_bytes = 1 << 30;
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    for index in 0..1_000 {
+        let mut batch = Batch::default();
+        batch.start_series(labels(index));
+        for (at, value) in mix(index) {
+            batch.push(Timestamp::from_nanos(at), value);
+        }
+        store.append(&batch).unwrap();
+    }
+    store.sync().unwrap();
+    drop(store);
+    config.memory_bytes = 1; // what is in the log goes to a block
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    let stats = store.stats();
+    println!(
+        "store/cold: {} samples of {} series, {:.3} bytes each",
+        stats.samples,
+        stats.series,
+        stats.disk_bytes as f64 / stats.samples as f64
+    );
+    let read_all = || {
+        let mut count = 0;
+        store
+            .select(&Selector::all(), TimeRange::ALL, &mut |_, times, values| {
+                count += black_box(times).len();
+                black_box(values);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!(count as u64, stats.samples);
+    };
+    if let Some(start) = cpu_seconds() {
+        (0..5).for_each(|_| read_all());
+        let each = (cpu_seconds().unwrap() - start) / 5.0;
+        let rate = stats.samples as f64 / each / 1e6;
+        println!("store/read/cold: {rate:.0} M samples in a second of CPU");
+    }
+    let mut group = criterion.benchmark_group("store");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(stats.samples));
+    group.bench_function("read/cold/5000000_samples", |bencher| {
+        bencher.iter(read_all);
+    });
+}
+
+/// CPU time of this thread, which a busy machine does not distort; only Linux tells.
+fn cpu_seconds() -> Option<f64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos: f64 = told.split(' ').next()?.parse().ok()?;
+    Some(nanos / 1e9)
+}
+
 pub(super) fn store(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("store");
     group.sample_size(10);
@@ -120,6 +240,12 @@ pub(super) fn store(criterion: &mut Criterion) {
         };
         bencher.iter_batched(next, |batch| store.append(&batch), BatchSize::LargeInput);
     });
+}
+
+/// One of many series.
+pub(super) fn select(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("store");
+    group.sample_size(10);
     let all: Vec<_> = (0..100_000).map(labels).collect();
     let folder = tempfile::tempdir().unwrap();
     let store = DiskStore::open(folder.path(), DiskStoreConfig::default()).unwrap();
