@@ -9,14 +9,17 @@
 //! | Prometheus text 0.0.4, OpenMetrics 1.0 | [`prometheus_text::parse`] | |
 //! | Prometheus remote-write 1.0, 2.0 | `remote_write::decode`, `decode_v2` | `remote-write` |
 //! | InfluxDB's line protocol | [`influx::parse`] | |
+//! | OpenTelemetry's metrics and logs | `otlp::MetricsDecoder`, `otlp::decode_logs` | `otlp`; `json` for JSON |
 //! | a batch in a queue | [`Batch::encode`], [`Batch::decode`] | |
 
 mod batch;
 pub mod influx;
 mod interner;
 mod limits;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod prometheus_text;
-#[cfg(feature = "remote-write")]
+#[cfg(any(feature = "remote-write", feature = "otlp"))]
 mod protobuf;
 #[cfg(feature = "remote-write")]
 pub mod remote_write;

@@ -1,5 +1,7 @@
 mod influx;
 mod interner;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod prometheus_text;
 #[cfg(feature = "remote-write")]
 mod remote_write;
