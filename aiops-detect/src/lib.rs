@@ -47,6 +47,7 @@
 //!
 //! | module | cost of a row | memory | finds | misses |
 //! |---|---|---|---|---|
+//! | [`auto_table`] | 10 us with 8 columns | 2 MB | tables: the one to begin with | rows odd only among their neighbours |
 //! | [`copod`] | 30 ns a value | 32 B a distinct value | values in the tails, the long ones first | as ecod |
 //! | [`ecod`] | 30 ns a value | 32 B a distinct value | values in the tails of their columns; no parameters | odd combinations, odd values in the middle |
 //! | [`extended_isolation_forest`] | 5 us with 8 columns | 6 KB and 1.5 KB a column a tree | odd combinations, without ghosts beside groups | local anomalies in dense regions |
@@ -77,6 +78,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod auto;
+pub mod auto_table;
 pub mod calibrate;
 mod columns;
 pub mod copod;

@@ -255,6 +255,11 @@ pub struct FittedSampledNeighbors {
 }
 
 impl FittedSampledNeighbors {
+    #[cfg(feature = "serde")]
+    pub(crate) fn width(&self) -> usize {
+        self.scaler.width()
+    }
+
     /// Memory in use.
     pub fn size_bytes(&self) -> usize {
         let groups: usize = self.samples.iter().map(|sample| sample.groups.len()).sum();

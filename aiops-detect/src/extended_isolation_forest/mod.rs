@@ -6,6 +6,9 @@ mod tree;
 #[cfg(feature = "serde")]
 mod wire;
 
+#[cfg(feature = "serde")]
+pub(crate) use wire::V1;
+
 use aiops_core::ndarray::ArrayView2;
 use aiops_core::{
     FitError, FittedMultivariateDetector, MultivariateDetector, ParamError, ScoreError, Seed,
@@ -210,6 +213,11 @@ impl FittedExtendedIsolationForest {
     /// [offset](Self::offset). Never for `NaN`.
     pub fn is_outlier(&self, score: f64) -> bool {
         score > self.offset
+    }
+
+    #[cfg(feature = "serde")]
+    pub(crate) fn width(&self) -> usize {
+        self.scaler.width()
     }
 
     /// Memory in use.

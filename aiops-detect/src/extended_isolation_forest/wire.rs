@@ -129,7 +129,14 @@ impl StoredModel for FittedExtendedIsolationForest {
     }
 
     fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
-        let wire: V1 = payload.read()?;
+        payload.read::<V1>()?.try_into()
+    }
+}
+
+impl TryFrom<V1> for FittedExtendedIsolationForest {
+    type Error = LoadError;
+
+    fn try_from(wire: V1) -> Result<Self, LoadError> {
         let scaler: Scaler = wire.scaler.try_into()?;
         let sample_fits =
             (1..=MAX_SAMPLE).contains(&wire.sample) && fits(wire.trees.len(), wire.sample);

@@ -8,6 +8,9 @@ mod tree;
 #[cfg(feature = "serde")]
 mod wire;
 
+#[cfg(feature = "serde")]
+pub(crate) use wire::V1;
+
 use aiops_core::ndarray::ArrayView2;
 use aiops_core::{
     FitError, FittedMultivariateDetector, MultivariateDetector, ParamError, ScoreError, Seed,
@@ -221,6 +224,11 @@ impl FittedIsolationForest {
     /// [offset](Self::offset). Never for `NaN`.
     pub fn is_outlier(&self, score: f64) -> bool {
         score > self.offset
+    }
+
+    #[cfg(feature = "serde")]
+    pub(crate) fn width(&self) -> usize {
+        self.columns
     }
 
     /// Memory in use.

@@ -109,7 +109,14 @@ impl StoredModel for FittedIsolationForest {
     }
 
     fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
-        let wire: V1 = payload.read()?;
+        payload.read::<V1>()?.try_into()
+    }
+}
+
+impl TryFrom<V1> for FittedIsolationForest {
+    type Error = LoadError;
+
+    fn try_from(wire: V1) -> Result<Self, LoadError> {
         let sample_fits =
             (1..=MAX_SAMPLE).contains(&wire.sample) && fits(wire.trees.len(), wire.sample);
         if wire.columns == 0 || !sample_fits || wire.trees.is_empty() || wire.offset.is_nan() {

@@ -2,6 +2,7 @@
 
 use aiops_core::ndarray::Array2;
 use aiops_core::{DynMultivariateDetector, FittedMultivariateDetector, ParamError, Seed};
+use aiops_detect::auto_table::{AutoTable, AutoTableConfig};
 use aiops_detect::copod::Copod;
 use aiops_detect::ecod::Ecod;
 use aiops_detect::extended_isolation_forest::{
@@ -43,6 +44,11 @@ pub(super) fn wanted(args: &Args) -> Fallible<Vec<Model>> {
 
 fn all() -> Vec<Model> {
     vec![
+        random("auto", |seed| {
+            let mut config = AutoTableConfig::default();
+            config.seed = seed;
+            Ok(Box::new(AutoTable::from(config)))
+        }),
         random("isolation_forest", |seed| {
             let mut config = IsolationForestConfig::default();
             config.seed = seed;
