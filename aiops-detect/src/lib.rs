@@ -38,6 +38,7 @@
 //! | [`robust_z`] | a whole series | 1 ns | 16 B | values far from the usual one | seasons, shapes |
 //! | [`auto`] | a stream, any metric | 0.3 us | 5 KB | onsets of incidents, oddness by level, day and week; no parameters | seasons other than day and week |
 //! | [`rolling_mad`] | a stream | 0.1 us | 10 B a sample of the window | sudden spikes and shifts | seasons longer than the window, slow drift |
+//! | [`seasonal`] | a stream | 50 ns | 4 KB | values odd for their time of day or week | other seasons, holidays |
 //! | [`rolling_quantile`] | a stream | 0.1 us | 10 B a sample of the window | the same, on skewed series | the same; more anomalies than its quantiles allow |
 //! | [`ewma`] | a stream | 10 ns | 80 B | spikes | runs of odd values |
 //! | [`welford`] | a stream | 10 ns | 80 B | values far from the mean of a well-behaved series | anything on series with outliers |
@@ -103,7 +104,7 @@ mod rows;
 mod running;
 pub mod sampled_neighbors;
 pub mod scaling;
-mod seasonal;
+pub mod seasonal;
 pub mod spot;
 mod spread;
 mod symmetric;

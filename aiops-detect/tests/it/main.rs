@@ -18,6 +18,7 @@ mod reference;
 mod robust_z;
 mod rolling_mad;
 mod sampled_neighbors;
+mod seasonal;
 mod spot;
 mod streaming;
 mod support;

@@ -10,6 +10,7 @@ use aiops_detect::metrics;
 use aiops_detect::page_hinkley::{PageHinkley, PageHinkleyConfig};
 use aiops_detect::rolling_mad::{RollingMad, RollingMadConfig};
 use aiops_detect::rolling_quantile::{RollingQuantile, RollingQuantileConfig};
+use aiops_detect::seasonal::{Seasonal, SeasonalConfig};
 use aiops_detect::welford::{WelfordZ, WelfordZConfig};
 use serde_json::json;
 
@@ -74,6 +75,9 @@ pub(super) fn models(args: &Args) -> Vec<Model> {
     let all = [
         model("auto", |series| {
             replay(Auto::try_from(AutoConfig::default())?, series)
+        }),
+        model("seasonal", |series| {
+            replay(Seasonal::try_from(SeasonalConfig::default())?, series)
         }),
         model("rolling_mad", |series| {
             replay(RollingMad::try_from(RollingMadConfig::default())?, series)
