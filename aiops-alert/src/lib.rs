@@ -58,6 +58,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod correlate;
 mod duration;
 pub mod engine;
 pub mod expr;

@@ -19,7 +19,18 @@ pub(super) struct Held {
     pub(super) groups: Vec<u32>,
     /// Groups it belongs to while it goes on.
     pub(super) targets: u32,
+    /// How often it came back soon after its end.
+    pub(super) flaps: u32,
+    /// How long its end is not believed.
+    pub(super) hold: Duration,
+    /// The incident it belongs to, where that is not said by its labels.
+    pub(super) cluster: Option<u64>,
+    /// When each sender says that it ends, where senders are told apart.
+    senders: Vec<(String, Timestamp)>,
 }
+
+/// Most senders of one alert that are told apart.
+const MAX_SENDERS: usize = 16;
 
 impl Held {
     /// From an alert that came in at `now`.
@@ -37,12 +48,31 @@ impl Held {
             version: 0,
             groups: Vec::new(),
             targets: 0,
+            flaps: 0,
+            hold: Duration::ZERO,
+            cluster: None,
+            senders: Vec::new(),
         }
     }
 
-    /// Whether it counts as firing at `now`, when ends are believed after `hold`.
-    pub(super) fn fires(&self, now: Timestamp, hold: Duration) -> bool {
-        self.ends_at.saturating_add(hold) > now
+    /// A sender says when it ends; answers the latest end that any of them says.
+    pub(super) fn hear(&mut self, sender: &str, ends: Timestamp) -> Timestamp {
+        if let Some((_, known)) = self.senders.iter_mut().find(|(name, _)| name == sender) {
+            *known = ends;
+        } else {
+            if self.senders.len() == MAX_SENDERS {
+                self.senders.sort_by_key(|(_, ends)| *ends);
+                self.senders.remove(0);
+            }
+            self.senders.push((sender.to_owned(), ends));
+        }
+        let ends = self.senders.iter().map(|(_, ends)| *ends);
+        ends.max().unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether it counts as firing at `now`: ends are believed after a while.
+    pub(super) fn fires(&self, now: Timestamp) -> bool {
+        self.ends_at.saturating_add(self.hold) > now
     }
 
     /// Whether it is over, by what was said.
@@ -56,13 +86,13 @@ impl Held {
     /// different ones, unless the earlier one still counts as firing.
     ///
     /// Answers whether anything changed that people may see.
-    pub(super) fn merge(&mut self, now: Timestamp, later: Self, hold: Duration) -> bool {
+    pub(super) fn merge(&mut self, now: Timestamp, later: Self) -> bool {
         let (starts, ends) = (later.alert.starts_at, later.ends_at);
         let (old_starts, old_ends) = (self.alert.starts_at, self.ends_at);
         let was_over = self.has_ended(now);
         let overlaps =
             (ends > old_starts && ends < old_ends) || (starts > old_starts && starts < old_ends);
-        let goes_on = !later.has_ended(now) && was_over && self.fires(now, hold);
+        let goes_on = !later.has_ended(now) && was_over && self.fires(now);
         let mut merged = later.alert;
         let (mut merged_end, mut guessed) = (ends, later.guessed);
         if overlaps || goes_on {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use aiops_core::{ParamError, Selector};
 use thiserror::Error;
 
+use super::damping::DampingConfig;
 use super::inhibit::InhibitRule;
+use crate::correlate::CorrelatorConfig;
 use crate::interval::TimeInterval;
 
 /// Stands for all labels in a `group_by`.
@@ -46,6 +48,12 @@ pub struct EngineConfig {
     /// An alert that ends goes on counting as firing for this long; if it comes back meanwhile, it
     /// has never ended. An incident is over once this is so for all its alerts.
     pub resolve_after: Duration,
+    /// Which alerts are one incident, by time and topology rather than by labels. Routes see the
+    /// incident as the label `incident`, and can group by it. None by default: alerts that agree
+    /// in the root's `group_by` are one incident.
+    pub correlation: Option<CorrelatorConfig>,
+    /// Damping of alerts that keep coming back; none by default.
+    pub damping: Option<DampingConfig>,
     /// Whether a group that was notified is notified again when alerts join it or a part of them
     /// ends. Off by default: one notification for an incident, and one at its end.
     pub notify_changes: bool,
@@ -86,6 +94,8 @@ impl Default for EngineConfig {
             time_intervals: Vec::new(),
             resolve_timeout: Duration::from_mins(5),
             resolve_after: Duration::ZERO,
+            correlation: None,
+            damping: None,
             notify_changes: false,
             refire_is_news: true,
             settle_muted: true,
@@ -232,6 +242,9 @@ pub(super) fn check(config: &EngineConfig) -> Result<(), ConfigError> {
     if config.resolve_timeout < least {
         let error = ParamError::new("resolve_timeout", "at least 1 ms", "less");
         return Err(error.into());
+    }
+    if let Some(damping) = &config.damping {
+        damping.check()?;
     }
     for (name, value) in [
         ("max_alerts", config.max_alerts),

@@ -1,10 +1,10 @@
 //! A group of alerts on one route, and its looks.
 
-use aiops_core::{Alert, AlertStatus, IncidentId, Labels, Timestamp};
+use aiops_core::{Alert, IncidentId, Labels, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alerts::{Alerts, Held, display_order, identity};
-use super::log::{Intent, Log, Standing};
+use super::log::{Intent, Log};
 
 /// Alerts that agree in the labels of a route.
 #[derive(Clone, Debug)]
@@ -69,15 +69,6 @@ impl Group {
     pub(super) fn is_believed(&self) -> bool {
         let mut logs = self.logs.iter();
         logs.any(|log| !log.firing.is_empty() || log.intent.is_some())
-    }
-}
-
-/// Firing if any alert fires.
-pub(super) fn status(standing: &Standing) -> AlertStatus {
-    if standing.firing.is_empty() {
-        AlertStatus::Resolved
-    } else {
-        AlertStatus::Firing
     }
 }
 

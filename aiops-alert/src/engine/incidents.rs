@@ -5,11 +5,23 @@ use std::time::Duration;
 
 use aiops_core::{Alert, Cause, Fact, Incident, IncidentId, Labels, Timestamp};
 
+use super::INCIDENT_LABEL;
 use super::ledger::Ledger;
 use crate::rule::ALERT_NAME;
 
 /// Longest summary, in characters.
 const MAX_SUMMARY: usize = 300;
+
+/// Somebody takes care of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct Acknowledgement {
+    /// Who.
+    pub owner: String,
+    /// Until when; after it the incident is told again as if nobody did.
+    pub until: Timestamp,
+}
 
 /// An incident and what is needed to go on with it.
 #[derive(Clone, Debug)]
@@ -23,6 +35,9 @@ pub(super) struct Tracked {
     unlisted_end: Timestamp,
     /// Its entry among the checks.
     check: Timestamp,
+    /// How long the ends of its alerts are not believed.
+    hold: Duration,
+    acknowledged: Option<Acknowledgement>,
 }
 
 /// All incidents that are remembered.
@@ -75,7 +90,8 @@ impl Incidents {
         if let Some(tracked) = self.all.get_mut(&id) {
             tracked.put(alert, ends_at, limits.alerts, ledger);
             // A later end is found out when the earlier check is due.
-            let due = tracked.last_end().saturating_add(hold);
+            tracked.hold = tracked.hold.max(hold);
+            let due = tracked.last_end().saturating_add(tracked.hold);
             if due < tracked.check {
                 self.checks.remove(&(tracked.check, id));
                 self.checks.insert((due, id));
@@ -135,6 +151,8 @@ impl Incidents {
                 .collect(),
             unlisted_end: Timestamp::MIN,
             check: Timestamp::MAX,
+            hold: Duration::ZERO,
+            acknowledged: None,
             incident,
         };
         if is_open {
@@ -158,8 +176,8 @@ impl Incidents {
         }
     }
 
-    /// Ends the incidents whose alerts have all been over for `hold`.
-    pub(super) fn tick(&mut self, now: Timestamp, hold: Duration, ledger: &mut Ledger) {
+    /// Ends the incidents whose alerts have all been over for long enough.
+    pub(super) fn tick(&mut self, now: Timestamp, ledger: &mut Ledger) {
         while let Some(&(due, id)) = self.checks.first() {
             if due > now {
                 return;
@@ -172,7 +190,7 @@ impl Incidents {
                 continue;
             }
             let last = tracked.last_end();
-            let due = last.saturating_add(hold);
+            let due = last.saturating_add(tracked.hold);
             if due > now {
                 tracked.check = due;
                 self.checks.insert((due, id));
@@ -184,6 +202,27 @@ impl Incidents {
             }
             self.resolved.insert(id);
             ledger.incidents_resolved += 1;
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, id: IncidentId, by: Acknowledgement) -> bool {
+        match self.all.get_mut(&id) {
+            Some(tracked) if tracked.incident.resolved_at.is_none() => {
+                tracked.acknowledged = Some(by);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn acknowledgement(&self, id: IncidentId) -> Option<&Acknowledgement> {
+        self.all.get(&id)?.acknowledged.as_ref()
+    }
+
+    /// How long ends are not believed, for an incident that was put.
+    pub(super) fn set_hold(&mut self, id: IncidentId, hold: Duration) {
+        if let Some(tracked) = self.all.get_mut(&id) {
+            tracked.hold = tracked.hold.max(hold);
         }
     }
 
@@ -277,7 +316,7 @@ fn summary(incident: &Incident) -> String {
     let place: Vec<String> = incident
         .group
         .iter()
-        .filter(|(name, _)| *name != ALERT_NAME)
+        .filter(|(name, _)| *name != ALERT_NAME && *name != INCIDENT_LABEL)
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
     let mut text = what;

@@ -44,6 +44,9 @@ pub struct Ledger {
     pub inhibited: u64,
     /// The same for silences.
     pub silenced: u64,
+    /// Ends and beginnings that were not told because the alert came back before its end was
+    /// believed.
+    pub damped: u64,
     /// Looks at groups at times at which their routes are silent.
     pub silent_looks: u64,
     /// Notifications that were decided; attempts are not counted.

@@ -29,7 +29,8 @@ pub enum Reason {
 pub(super) struct Standing {
     /// Those that fire, with their beginnings.
     pub(super) firing: BTreeMap<Fingerprint, Timestamp>,
-    pub(super) resolved: BTreeSet<Fingerprint>,
+    /// Those that are over, with their beginnings.
+    pub(super) resolved: BTreeMap<Fingerprint, Timestamp>,
 }
 
 /// A notification that was decided and whose end is not known.
@@ -115,7 +116,7 @@ impl Log {
         let has_ended = |alert: &Fingerprint| !self.resolved.contains(alert);
         let change = if standing.firing.iter().any(is_news) {
             Some(Reason::NewAlerts)
-        } else if policy.send_resolved && standing.resolved.iter().any(has_ended) {
+        } else if policy.send_resolved && standing.resolved.keys().any(has_ended) {
             Some(Reason::SomeResolved)
         } else {
             None
@@ -148,7 +149,7 @@ impl Log {
         let before = self.held_back.len();
         let firing = standing.firing.keys();
         let unknown = firing.filter(|alert| !self.firing.contains_key(alert));
-        let ended = standing.resolved.iter();
+        let ended = standing.resolved.keys();
         let unknown_end = ended.filter(|alert| !self.resolved.contains(alert));
         self.held_back.extend(unknown.chain(unknown_end).copied());
         (self.held_back.len() - before) as u64
@@ -182,8 +183,10 @@ impl Log {
             hash.write(&start.as_nanos().to_le_bytes());
         }
         hash.write(&[0xff]);
-        for alert in &standing.resolved {
+        // With the beginnings: the same alert may be over twice in the life of a group's key.
+        for (alert, start) in &standing.resolved {
             hash.write(&alert.0.to_le_bytes());
+            hash.write(&start.as_nanos().to_le_bytes());
         }
         format!("{:016x}", hash.finish())
     }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use aiops_core::{IncidentId, Timestamp};
+use aiops_core::{AlertStatus, IncidentId, Timestamp};
 
 use super::AlertEngine;
 use super::alerts::identity;
-use super::group::{Group, status};
+use super::damping::Past;
+use super::group::Group;
 use super::ledger::count;
 use super::log::{Decision, Intent, Policy, Standing, back_off};
-use super::notification::{Delivery, Notification};
+use super::notification::{Delivery, Notification, Reason};
 
 /// Least time for the attempts of one look.
 const MIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +28,7 @@ impl AlertEngine {
     pub fn tick(&mut self, now: Timestamp) -> Vec<Notification> {
         self.pass(now);
         let now = self.clock;
-        self.incidents.tick(now, self.hold(), &mut self.ledger);
+        self.incidents.tick(now, &mut self.ledger);
         if self.silences.any_until_resolved(now) {
             let alerts = self.alerts.sorted();
             self.silences.end_with_alerts(now, |matchers| {
@@ -177,7 +178,7 @@ impl AlertEngine {
 
     /// How the group's alerts stand now, for each integration.
     fn stand(&mut self, id: u32) -> Vec<Standing> {
-        let (now, hold) = (self.clock, self.hold());
+        let now = self.clock;
         let Some(group) = &mut self.groups[id as usize] else {
             return Vec::new();
         };
@@ -186,7 +187,7 @@ impl AlertEngine {
             let Some(held) = self.alerts.get(place) else {
                 continue;
             };
-            let (alert, fires) = (identity(held), held.fires(now, hold));
+            let (alert, fires) = (identity(held), held.fires(now));
             let labels = held.alert.labels.clone();
             let starts_at = held.alert.starts_at;
             let inhibited = self.inhibitor.source_of(now, &labels, &self.alerts);
@@ -211,7 +212,7 @@ impl AlertEngine {
                 if fires {
                     standing.firing.insert(alert, starts_at);
                 } else {
-                    standing.resolved.insert(alert);
+                    standing.resolved.insert(alert, starts_at);
                 }
             }
         }
@@ -261,6 +262,14 @@ impl AlertEngine {
                 log.settle();
                 return Outcome::Silent;
             }
+            Decision::Send(Reason::Repeat)
+                if group.incident.is_some_and(|id| {
+                    let by = self.incidents.acknowledgement(id);
+                    by.is_some_and(|by| by.until > now)
+                }) =>
+            {
+                return Outcome::Silent; // somebody takes care of it
+            }
             Decision::Send(reason) => reason,
         };
         let receiver = self.routes.receiver_name(group.route);
@@ -274,7 +283,7 @@ impl AlertEngine {
             attempt: 1,
             retry_at: None,
             firing: standing.firing.clone(),
-            resolved: standing.resolved.clone(),
+            resolved: standing.resolved.keys().copied().collect(),
             incident: group.incident.or(log.incident).unwrap_or(IncidentId(0)),
         });
         self.ledger.notified += 1;
@@ -288,13 +297,13 @@ impl AlertEngine {
         let group = self.groups[id as usize].as_ref()?;
         let intent = group.logs[integration].intent.as_ref()?;
         let send_resolved = self.routes.integrations(group.route)[integration].send_resolved;
-        let standing = Standing {
-            firing: intent.firing.clone(),
-            resolved: intent.resolved.clone(),
-        };
         Some(Notification {
             incident: intent.incident,
-            status: status(&standing),
+            status: if intent.firing.is_empty() {
+                AlertStatus::Resolved
+            } else {
+                AlertStatus::Firing
+            },
             key: intent.key.clone(),
             reason: intent.reason,
             decided_at: intent.decided_at,
@@ -314,7 +323,7 @@ impl AlertEngine {
     /// Alerts that are over leave the group once every integration that knows of them was told;
     /// or, as in Alertmanager, once a look at them has not failed.
     fn leave_after(&mut self, id: u32, sent: Option<&Intent>) {
-        let (now, hold, settle) = (self.clock, self.hold(), self.config.settle_muted);
+        let (now, settle) = (self.clock, self.config.settle_muted);
         let Some(group) = &mut self.groups[id as usize] else {
             return;
         };
@@ -324,7 +333,7 @@ impl AlertEngine {
             .copied()
             .filter(|&place| match self.alerts.get(place) {
                 None => true,
-                Some(held) if held.fires(now, hold) => false,
+                Some(held) if held.fires(now) => false,
                 Some(held) if settle => group.lets_go(held),
                 Some(held) => group.lets_go_after(held, sent),
             })
@@ -335,8 +344,15 @@ impl AlertEngine {
                 held.groups.retain(|&group| group != id);
                 if held.groups.is_empty() {
                     let labels = held.alert.labels.clone();
+                    let past = Past {
+                        flaps: held.flaps,
+                        ended_at: held.ends_at,
+                    };
                     self.alerts.remove(place);
                     self.inhibitor.remove(place, &labels);
+                    if let Some(damping) = &self.config.damping {
+                        self.flaps.remember(now, damping.window, labels, past);
+                    }
                 }
             }
         }

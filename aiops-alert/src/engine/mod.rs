@@ -64,6 +64,7 @@
 
 mod alerts;
 mod config;
+mod damping;
 mod group;
 mod incidents;
 mod inhibit;
@@ -77,21 +78,23 @@ mod state;
 #[cfg(feature = "serde")]
 mod wire;
 
+use aiops_core::{Alert, Cause, Incident, IncidentId, Labels, Timestamp, Topology};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
-
-use aiops_core::{Alert, Cause, Incident, IncidentId, Labels, Timestamp};
 
 use self::alerts::{Alerts, Held};
+use self::damping::Flaps;
 use self::group::{Group, Remembered};
 use self::incidents::{Incidents, Limits};
 use self::inhibit::Inhibitor;
 use self::ledger::count;
 use self::route::Routes;
 use self::silence::Silences;
+use crate::correlate::{Cascade, Correlator, cascade};
 use crate::rule::ALERT_NAME;
 
 pub use config::{ConfigError, EngineConfig, IntegrationConfig, ReceiverConfig, RouteConfig};
+pub use damping::DampingConfig;
+pub use incidents::Acknowledgement;
 pub use inhibit::InhibitRule;
 pub use ledger::Ledger;
 pub use notification::{Delivery, Notification, Reason};
@@ -110,6 +113,22 @@ pub enum Received {
     EndedUnknown,
     /// It was not taken, for this reason; counted under it in the [`Ledger`].
     Refused(&'static str),
+}
+
+/// The label by which routes can group alerts of one incident, where alerts are correlated.
+pub const INCIDENT_LABEL: &str = "incident";
+
+fn cluster_name(cluster: u64) -> String {
+    format!("C-{cluster}")
+}
+
+fn correlation_label(cluster: u64) -> Labels {
+    Labels::empty().with(INCIDENT_LABEL, &cluster_name(cluster))
+}
+
+fn correlator(config: &EngineConfig) -> Result<Option<Correlator>, ConfigError> {
+    let correlation = config.correlation.clone();
+    Ok(correlation.map(Correlator::try_from).transpose()?)
 }
 
 /// A group as it stands.
@@ -145,6 +164,8 @@ pub struct AlertEngine {
     incidents: Incidents,
     inhibitor: Inhibitor,
     silences: Silences,
+    flaps: Flaps,
+    correlator: Option<Correlator>,
     ledger: Ledger,
     clock: Timestamp,
     next_clean_up: Timestamp,
@@ -159,6 +180,8 @@ impl TryFrom<EngineConfig> for AlertEngine {
             routes: Routes::new(&config)?,
             inhibitor: Inhibitor::new(&config.inhibit),
             silences: Silences::default(),
+            flaps: Flaps::default(),
+            correlator: correlator(&config)?,
             config,
             alerts: Alerts::default(),
             groups: Vec::new(),
@@ -180,6 +203,32 @@ impl AlertEngine {
     /// As it was configured.
     pub fn config(&self) -> &EngineConfig {
         &self.config
+    }
+
+    /// Takes in an alert from one of several senders, at `now`. While any of them says that it goes
+    /// on, it does: senders that disagree do not make it flap.
+    pub fn receive_from(&mut self, now: Timestamp, sender: &str, mut alert: Alert) -> Received {
+        self.pass(now);
+        let ends = alert
+            .ends_at
+            .unwrap_or_else(|| self.clock.saturating_add(self.config.resolve_timeout));
+        if let Some(held) = self
+            .alerts
+            .find(&alert.labels)
+            .and_then(|place| self.alerts.get_mut(place))
+        {
+            let latest = held.hear(sender, ends);
+            alert.ends_at = Some(latest.max(alert.starts_at));
+            return self.receive(now, alert);
+        }
+        let labels = alert.labels.clone();
+        let received = self.receive(now, alert);
+        if let Some(place) = self.alerts.find(&labels)
+            && let Some(held) = self.alerts.get_mut(place)
+        {
+            held.hear(sender, ends);
+        }
+        received
     }
 
     /// Takes in an alert, at `now`: a new one, news about one that is known, or its end.
@@ -218,12 +267,22 @@ impl AlertEngine {
     }
 
     fn update(&mut self, place: u32, later: Held) -> Received {
-        let (now, hold) = (self.clock, self.config.resolve_after);
+        let now = self.clock;
+        let (base, damping) = (self.config.resolve_after, self.config.damping);
         let Some(held) = self.alerts.get_mut(place) else {
             return Received::Duplicate;
         };
-        let changed = held.merge(now, later, hold);
-        let fires = held.fires(now, hold);
+        let ended = held.ends_at;
+        let comes_back = ended <= now && !later.has_ended(now);
+        let was_hidden = comes_back && held.fires(now);
+        let changed = held.merge(now, later);
+        if let (true, Some(damping)) = (comes_back, damping) {
+            let soon = ended.saturating_add(damping.window) > now;
+            held.flaps = if soon { held.flaps + 1 } else { 0 };
+            held.hold = base.max(damping.hold(held.flaps));
+            self.ledger.damped += u64::from(was_hidden);
+        }
+        let fires = held.fires(now);
         let missing = fires && (held.groups.len() as u32) < held.targets;
         self.join_incident(place);
         if missing {
@@ -236,9 +295,20 @@ impl AlertEngine {
         }
     }
 
-    fn open(&mut self, held: Held) {
+    fn open(&mut self, mut held: Held) {
+        held.hold = self.config.resolve_after;
+        if let Some(damping) = &self.config.damping {
+            let labels = &held.alert.labels;
+            held.flaps = self.flaps.count(self.clock, damping.window, labels);
+            held.hold = held.hold.max(damping.hold(held.flaps));
+        }
         let name = held.alert.labels.get(ALERT_NAME).unwrap_or("(none)");
         count(&mut self.ledger.opened_by_name, name);
+        if let Some(correlator) = &mut self.correlator
+            && !held.has_ended(self.clock)
+        {
+            held.cluster = Some(correlator.assign(self.clock, &held.alert.labels));
+        }
         let place = self.hold_alert(held);
         self.join_incident(place);
         self.route(place);
@@ -256,7 +326,7 @@ impl AlertEngine {
         let Some(held) = self.alerts.get(place) else {
             return;
         };
-        let group = self.routes.incident_labels(&held.alert.labels);
+        let group = self.incident_labels(held);
         if held.has_ended(self.clock) && self.incidents.open(&group).is_none() {
             return;
         }
@@ -264,7 +334,7 @@ impl AlertEngine {
             &group,
             &held.alert,
             held.ends_at,
-            self.config.resolve_after,
+            held.hold,
             Limits {
                 incidents: self.config.max_incidents,
                 alerts: self.config.max_alerts_per_incident,
@@ -273,17 +343,31 @@ impl AlertEngine {
         );
     }
 
+    /// What the alerts of its incident have in common.
+    fn incident_labels(&self, held: &Held) -> Labels {
+        match held.cluster {
+            Some(cluster) => correlation_label(cluster),
+            None => self.routes.incident_labels(&held.alert.labels),
+        }
+    }
+
     /// Puts the alert into the groups it belongs to.
     fn route(&mut self, place: u32) {
-        let Some(labels) = self.alerts.get(place).map(|held| held.alert.labels.clone()) else {
+        let Some(held) = self.alerts.get(place) else {
             return;
+        };
+        let labels = held.alert.labels.clone();
+        // Routes may group by the incident as if it were a label.
+        let grouped = match held.cluster {
+            Some(cluster) => labels.with(INCIDENT_LABEL, &cluster_name(cluster)),
+            None => labels.clone(),
         };
         let routes = self.routes.find(&labels);
         if let Some(held) = self.alerts.get_mut(place) {
             held.targets = routes.len() as u32;
         }
         for route in routes {
-            let group_labels = self.routes.group_labels(route, &labels);
+            let group_labels = self.routes.group_labels(route, &grouped);
             self.join_group(place, route, group_labels);
         }
     }
@@ -298,9 +382,8 @@ impl AlertEngine {
             held.groups.push(id);
         }
         let begins = held.alert.starts_at;
-        let incident = self
-            .incidents
-            .open(&self.routes.incident_labels(&held.alert.labels));
+        let held = self.alerts.get(place);
+        let incident = held.and_then(|held| self.incidents.open(&self.incident_labels(held)));
         let wait = self.routes.get(route).wait;
         let Some(group) = &mut self.groups[id as usize] else {
             return;
@@ -437,6 +520,37 @@ impl AlertEngine {
         self.incidents.set_causes(id, causes)
     }
 
+    /// Who calls whom from now on, for the correlation of alerts.
+    pub fn set_topology(&mut self, topology: Topology) {
+        if let Some(correlator) = &mut self.correlator {
+            correlator.set_topology(topology);
+        }
+    }
+
+    /// Where an incident may have begun, what is critical and what is only hit; `None` when it is
+    /// not remembered or alerts are not correlated.
+    pub fn cascade(&self, id: IncidentId) -> Option<Cascade> {
+        let correlator = self.correlator.as_ref()?;
+        let incident = self.incidents.get(id)?;
+        Some(cascade(
+            incident,
+            correlator.topology(),
+            correlator.config(),
+        ))
+    }
+
+    /// Says that somebody takes care of an incident: until then it is not told again when nothing
+    /// is new. `false` when it is not known or over.
+    pub fn acknowledge(&mut self, now: Timestamp, id: IncidentId, by: Acknowledgement) -> bool {
+        self.pass(now);
+        self.incidents.acknowledge(id, by)
+    }
+
+    /// Who takes care of an incident, and until when.
+    pub fn acknowledgement(&self, id: IncidentId) -> Option<&Acknowledgement> {
+        self.incidents.acknowledgement(id)
+    }
+
     /// An incident, as long as it is remembered.
     pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
         self.incidents.get(id)
@@ -471,10 +585,5 @@ impl AlertEngine {
         let look = self.schedule.first().map(|(at, _)| *at);
         let retry = self.retries.first().map(|(at, _)| *at);
         [look, retry].into_iter().flatten().min()
-    }
-
-    /// How long ends are not believed.
-    fn hold(&self) -> Duration {
-        self.config.resolve_after
     }
 }

@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
-use aiops_core::{Alert, Incident, IncidentId, Timestamp};
+use aiops_core::{Alert, Incident, IncidentId, Labels, Timestamp, Topology};
 
 use super::AlertEngine;
 use super::alerts::Held;
+use super::damping::Past;
+use super::incidents::Acknowledgement;
 use super::ledger::Ledger;
 use super::log::Log;
 use super::silence::Kept;
+use crate::correlate::{Cluster, Correlator};
 
 /// Everything that has to survive a restart.
 #[derive(Debug)]
@@ -20,7 +23,11 @@ pub(super) struct State {
     pub(super) groups: Vec<GroupState>,
     pub(super) incidents: Vec<Incident>,
     pub(super) silences: Vec<Kept>,
+    pub(super) flaps: Vec<(Labels, Past)>,
     pub(super) last_incident: u64,
+    pub(super) acknowledged: Vec<(IncidentId, Acknowledgement)>,
+    pub(super) clusters: (Vec<Cluster>, u64),
+    pub(super) topology: Option<Topology>,
     pub(super) ledger: Ledger,
     pub(super) next_clean_up: Timestamp,
 }
@@ -31,6 +38,8 @@ pub(super) struct State {
 pub(super) struct AlertState {
     pub(super) alert: Alert,
     pub(super) guessed: bool,
+    pub(super) flaps: u32,
+    pub(super) cluster: Option<u64>,
 }
 
 /// A group, or what is remembered of one.
@@ -68,6 +77,8 @@ impl AlertEngine {
         let alerts = held.map(|held| AlertState {
             alert: held.alert.clone(),
             guessed: held.guessed,
+            flaps: held.flaps,
+            cluster: held.cluster,
         });
         let live = self.groups.iter().flatten().map(|group| GroupState {
             receiver: self.routes.receiver_name(group.route).to_owned(),
@@ -96,7 +107,19 @@ impl AlertEngine {
             alerts: alerts.collect(),
             groups,
             incidents: self.incidents.iter().cloned().collect(),
+            flaps: self.flaps.sorted(),
             silences: self.silences.iter().cloned().collect(),
+            acknowledged: self
+                .incidents
+                .iter()
+                .filter_map(|one| Some((one.id, self.incidents.acknowledgement(one.id)?.clone())))
+                .collect(),
+            clusters: self
+                .correlator
+                .as_ref()
+                .map(Correlator::state)
+                .unwrap_or_default(),
+            topology: self.correlator.as_ref().map(|one| one.topology().clone()),
             last_incident: self.incidents.last_id,
             ledger: self.ledger.clone(),
             next_clean_up: self.next_clean_up,
@@ -107,9 +130,23 @@ impl AlertEngine {
         self.clock = self.clock.max(state.clock);
         self.next_clean_up = state.next_clean_up;
         for incident in state.incidents {
+            let id = incident.id;
             self.incidents.put(incident);
+            self.incidents.set_hold(id, self.config.resolve_after);
         }
         self.incidents.last_id = self.incidents.last_id.max(state.last_incident);
+        for (id, by) in state.acknowledged {
+            self.incidents.acknowledge(id, by);
+        }
+        if let Some(correlator) = &mut self.correlator {
+            correlator.restore(state.clusters);
+            if let Some(topology) = state.topology {
+                correlator.set_topology(topology);
+            }
+        }
+        for (labels, past) in state.flaps {
+            self.flaps.restore(labels, past);
+        }
         for silence in state.silences {
             self.silences.restore(silence);
         }
@@ -144,7 +181,21 @@ impl AlertEngine {
         let timeout = self.config.resolve_timeout;
         let mut held = Held::new(Timestamp::MAX, stored.alert, timeout);
         held.guessed = stored.guessed;
+        held.cluster = stored.cluster;
+        held.flaps = stored.flaps;
+        held.hold = self.config.resolve_after;
+        if let Some(damping) = &self.config.damping {
+            held.hold = held.hold.max(damping.hold(held.flaps));
+        }
+        let hold = held.hold;
         let place = self.hold_alert(held);
+        let group = self
+            .alerts
+            .get(place)
+            .map(|held| self.incident_labels(held));
+        if let Some(id) = group.and_then(|group| self.incidents.open(&group)) {
+            self.incidents.set_hold(id, hold);
+        }
         self.route(place);
     }
 

@@ -1,8 +1,10 @@
 //! Integration tests.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod better;
 #[cfg(feature = "files")]
 mod conformance;
+mod correlate;
 mod engine;
 mod expr;
 #[cfg(feature = "files")]

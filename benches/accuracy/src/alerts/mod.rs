@@ -1,6 +1,8 @@
-//! Alerts: recorded scenarios of Alertmanager, replayed on a virtual clock.
+//! Alerts: recorded scenarios of Alertmanager, replayed on a virtual clock; sets of alerts of real
+//! failures that overlap in time.
 
-#[path = "../../../aiops-alert/tests/it/scenario.rs"]
+mod overlap;
+#[path = "../../../../aiops-alert/tests/it/scenario.rs"]
 mod scenario;
 
 use std::path::Path;
@@ -13,7 +15,14 @@ use crate::report::Report;
 use crate::table;
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
-    scenarios(&args.data, args, report)
+    scenarios(&args.data, args, report)?;
+    overlap::run(&args.data, args, report)?;
+    // The sets lie beside, among the data for root causes.
+    let beside = args.data.join("../rca");
+    if args.data.ends_with("alerts") && beside.is_dir() {
+        overlap::run(&beside, args, report)?;
+    }
+    Ok(())
 }
 
 /// A scenario passes when order, content and times of all notifications are as recorded, or, after
