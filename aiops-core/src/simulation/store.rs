@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Faults, SimDisk, for_seeds};
 use crate::ingest::Batch;
@@ -12,6 +13,8 @@ use crate::{Labels, Rng, Seed, Selector, StorageError, TimeRange, Timestamp};
 
 const FOLDER: &str = "/store";
 const SERIES: usize = 4;
+/// Nanoseconds of the times that a schedule counts in; some hundred of them make a period.
+const TICK: i64 = 10_000_000;
 
 /// A sample: series and time. The value follows from both.
 type Key = (usize, i64);
@@ -31,6 +34,10 @@ fn labels(series: usize) -> Labels {
     Labels::of([("series", series.to_string())]).unwrap()
 }
 
+fn at(time: i64) -> Timestamp {
+    Timestamp::from_nanos(time * TICK)
+}
+
 fn value((series, time): Key) -> f64 {
     (time * 7 + series as i64) as f64 * 0.1
 }
@@ -38,6 +45,7 @@ fn value((series, time): Key) -> f64 {
 fn open(disk: &SimDisk) -> Result<DiskStore, StorageError> {
     let config = DiskStoreConfig {
         memory_bytes: 1_500,
+        block_span: Duration::from_secs(1),
         ..DiskStoreConfig::default()
     };
     DiskStore::open_in(disk.files(), Path::new(FOLDER), config)
@@ -54,7 +62,7 @@ fn read(store: &DiskStore) -> Result<(BTreeSet<Key>, usize), StorageError> {
                 let series = labels.get("series").unwrap().parse().unwrap();
                 assert!(times.is_sorted_by(|one, next| one < next));
                 for (time, found_value) in times.iter().zip(values) {
-                    let key = (series, time.as_nanos());
+                    let key = (series, time.as_nanos() / TICK);
                     assert_eq!(found_value.to_bits(), value(key).to_bits(), "{key:?}");
                     found.insert(key);
                 }
@@ -100,7 +108,7 @@ impl Model {
         for _ in 0..=rng.below(20) {
             let key = (rng.below(SERIES), rng.below(600) as i64);
             batch.start_series(labels(key.0));
-            batch.push(Timestamp::from_nanos(key.1), value(key));
+            batch.push(at(key.1), value(key));
             keys.insert(key);
         }
         let appended = store.append(&batch).is_ok();
@@ -114,7 +122,7 @@ impl Model {
         let (series, start) = (rng.below(SERIES), rng.below(600) as i64);
         let end = start + rng.below(100) as i64;
         let selector: Selector = format!("{{series=\"{series}\"}}").parse().unwrap();
-        let range = TimeRange::new(Timestamp::from_nanos(start), Timestamp::from_nanos(end));
+        let range = TimeRange::new(at(start), at(end));
         let deleted = store.delete(&selector, range);
         let outside = |key: &Key| key.0 != series || !(start..end).contains(&key.1);
         self.promised.retain(outside);
@@ -313,7 +321,7 @@ fn consume(
     let from = queue.offsets().start;
     let next = queue.read(from, &mut |offset, _, record| {
         let number = i64::from_le_bytes(record.try_into().unwrap());
-        batch.push(Timestamp::from_nanos(number), value((0, number)));
+        batch.push(at(number), value((0, number)));
         if offset + 1 < from + count {
             ControlFlow::Continue(())
         } else {

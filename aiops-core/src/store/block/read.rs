@@ -1,6 +1,7 @@
 //! Reading a block.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{ChunkInfo, ENTRY_BYTES, FOOTER_BYTES, Footer, PACKED, Place, Unreadable, file_name};
 use crate::files::{FileHandle, Files};
@@ -24,6 +25,8 @@ pub(in crate::store) struct Block {
     replaces: Vec<u64>,
     /// Fingerprint of the first entry of each page of the directory.
     pages: Vec<u64>,
+    /// Whether it is not to be merged with others.
+    apart: AtomicBool,
 }
 
 /// A series in a block.
@@ -73,6 +76,7 @@ impl Block {
             footer: Footer::default(),
             replaces: Vec::new(),
             pages: Vec::new(),
+            apart: AtomicBool::new(false),
         };
         Ok(match block.load(id)? {
             Ok(series) => Opened::Whole(block, series),
@@ -202,6 +206,15 @@ impl Block {
 
     pub(in crate::store) fn max(&self) -> i64 {
         self.footer.max
+    }
+
+    /// It is not to be merged with others, since something of it is lost.
+    pub(in crate::store) fn keep_apart(&self) {
+        self.apart.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::store) fn is_apart(&self) -> bool {
+        self.apart.load(Ordering::Relaxed)
     }
 
     /// Memory in use besides the structure itself.

@@ -1,42 +1,86 @@
 //! Writing, rewriting and dropping blocks.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{DiskStore, Shared, Writer};
+use super::{DiskStore, Shared, Writer, compact};
 use crate::store::block::{self, About, Block, BlockWriter, Opened};
 use crate::store::series::{Columns, Span};
 use crate::{Damage, Labels, Selector, StorageError, TimeRange};
 
+/// Files that one cut makes at most.
+const MAX_PERIODS: usize = 8;
+
 impl DiskStore {
-    /// Writes what is in memory to a block, after which the log is not needed any more.
+    /// Writes what is in memory to blocks, one for each period, after which the log is not needed any more.
     pub(super) fn cut(&self, writer: &mut Writer) -> Result<(), StorageError> {
         if self.reading().catalog.head_bytes() == 0 {
             writer.log.restart();
             return self.remove_dead(writer);
         }
-        let covers = writer.log.next();
-        let block = self.write_block(writer, covers, |block| {
-            let shared = self.reading();
-            let mut columns = Columns::default();
-            for entry in shared.catalog.with_head() {
-                columns.clear();
-                entry.head.read(Span::ALL, &mut columns);
-                block.add(&entry.labels, &columns)?;
+        let mut blocks: Vec<Arc<Block>> = Vec::new();
+        let mut spans = self.spans_in_memory().into_iter().peekable();
+        while let Some(span) = spans.next() {
+            // Only with the last of the blocks are all samples of the log in blocks.
+            let covers = if spans.peek().is_none() {
+                writer.log.next()
+            } else {
+                0
+            };
+            match self.write_block(writer, covers, |block| self.fill_from_memory(block, span)) {
+                Ok(block) => blocks.push(block),
+                Err(error) => {
+                    writer.dead.extend(blocks.iter().map(|block| block.id()));
+                    return Err(error);
+                }
             }
-            Ok(())
-        })?;
+        }
         let mut shared = self.writing();
-        shared.add(block);
+        for block in blocks {
+            shared.add(block);
+        }
         shared.catalog.clear_heads();
         drop(shared);
         writer.log.restart();
-        self.remove_dead(writer)
+        self.remove_dead(writer)?;
+        // All is durable now. Tidying up is tried again after the next block.
+        let _ = self.compact(writer).and_then(|()| self.evict(writer));
+        Ok(())
+    }
+
+    /// The periods of the samples in memory, oldest first; all time when they are too many to get
+    /// a file each.
+    fn spans_in_memory(&self) -> Vec<Span> {
+        let (mut periods, mut columns) = (BTreeSet::new(), Columns::default());
+        let shared = self.reading();
+        for entry in shared.catalog.with_head() {
+            columns.clear();
+            entry.head.read(Span::ALL, &mut columns);
+            let times = columns.times.iter().map(|time| time.as_nanos());
+            periods.extend(times.map(|time| compact::period_of(time, self.period())));
+            if periods.len() > MAX_PERIODS {
+                return vec![Span::ALL];
+            }
+        }
+        let span = |period| compact::span_of(period, self.period());
+        periods.into_iter().map(span).collect()
+    }
+
+    fn fill_from_memory(&self, block: &mut BlockWriter<'_>, span: Span) -> Result<(), FillError> {
+        let shared = self.reading();
+        let mut columns = Columns::default();
+        for entry in shared.catalog.with_head() {
+            columns.clear();
+            entry.head.read(span, &mut columns);
+            block.add(&entry.labels, &columns)?;
+        }
+        Ok(())
     }
 
     /// Writes a block that `fill` fills.
-    fn write_block(
+    pub(super) fn write_block(
         &self,
         writer: &mut Writer,
         covers: u64,
@@ -107,22 +151,31 @@ impl DiskStore {
         let blocks = self.reading().blocks.clone();
         let mut dropped = 0;
         for block in blocks.iter().filter(|block| block.max() < oldest) {
-            let series = block.series()??;
-            let mut shared = self.writing();
-            let mut ids = Vec::with_capacity(series.len());
-            for info in &series {
-                if let Some(id) = shared.catalog.id(&info.labels) {
-                    shared.catalog.lose(id, info.samples);
-                    ids.push(id);
-                }
-                dropped += info.samples;
-            }
-            shared.catalog.remove_if_empty(&ids);
-            shared.remove(block.id());
-            drop(shared);
-            writer.dead.push(block.id());
+            dropped += self.drop_block(writer, block)?;
         }
         self.remove_dead(writer)?;
+        Ok(dropped)
+    }
+
+    /// Takes a block out; answers how many samples. Its file is still to be removed.
+    pub(super) fn drop_block(
+        &self,
+        writer: &mut Writer,
+        block: &Block,
+    ) -> Result<u64, StorageError> {
+        let series = block.series()??;
+        let mut shared = self.writing();
+        let (mut dropped, mut ids) = (0, Vec::with_capacity(series.len()));
+        for info in &series {
+            if let Some(id) = shared.catalog.id(&info.labels) {
+                shared.catalog.lose(id, info.samples);
+                ids.push(id);
+            }
+            dropped += info.samples;
+        }
+        shared.catalog.remove_if_empty(&ids);
+        shared.remove(block.id());
+        writer.dead.push(block.id());
         Ok(dropped)
     }
 
@@ -200,7 +253,7 @@ impl DiskStore {
 }
 
 /// Why a block was not filled.
-enum FillError {
+pub(super) enum FillError {
     /// Writing to it failed.
     Write(io::Error),
     /// What should go into it cannot be read.
@@ -238,13 +291,13 @@ fn has_any(block: &Block, matching: &[(Labels, u32)], span: Span) -> Result<bool
 }
 
 impl Shared {
-    fn add(&mut self, block: Arc<Block>) {
+    pub(super) fn add(&mut self, block: Arc<Block>) {
         let mut blocks = self.blocks.to_vec();
         blocks.push(block);
         self.blocks = Arc::new(blocks);
     }
 
-    fn remove(&mut self, id: u64) {
+    pub(super) fn remove(&mut self, id: u64) {
         let others = self.blocks.iter().filter(|block| block.id() != id);
         self.blocks = Arc::new(others.cloned().collect());
     }

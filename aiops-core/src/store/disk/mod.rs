@@ -1,6 +1,7 @@
 //! A store whose samples survive a crash.
 
 mod blocks;
+mod compact;
 mod open;
 
 use std::ops::ControlFlow;
@@ -34,6 +35,13 @@ pub struct DiskStoreConfig {
     pub memory_bytes: u64,
     /// Bytes of the log from which on the samples in memory are written to a block.
     pub log_bytes: u64,
+    /// A block has the samples of one such period, counted from the epoch; what retention drops is
+    /// whole blocks. At least a second.
+    pub block_span: Duration,
+    /// Blocks are merged up to this size.
+    pub block_bytes: u64,
+    /// Bytes on disk from which on the oldest blocks are dropped; `None` is no bound.
+    pub limit_bytes: Option<u64>,
 }
 
 impl Default for DiskStoreConfig {
@@ -43,13 +51,16 @@ impl Default for DiskStoreConfig {
             late_after: None,
             memory_bytes: 256 << 20,
             log_bytes: 128 << 20,
+            block_span: Duration::from_hours(24),
+            block_bytes: 64 << 20,
+            limit_bytes: None,
         }
     }
 }
 
 /// A [`SeriesStore`] in files: recent samples in memory and in a log, older ones in immutable
-/// blocks. It starts no thread: blocks are written within [`append`](SeriesStore::append) and
-/// [`sync`](SeriesStore::sync).
+/// blocks. It starts no thread: blocks are written, and small ones merged to larger ones, within
+/// [`append`](SeriesStore::append) and [`sync`](SeriesStore::sync).
 ///
 /// ```
 /// use aiops_core::ingest::Batch;
@@ -111,6 +122,7 @@ pub struct DiskStore {
     shared: RwLock<Shared>,
     /// Bytes of the log, for those who only ask.
     log_size: AtomicU64,
+    evicted: AtomicU64,
     damage: DamageList,
     recovery: Recovery,
     _lock: Box<dyn Lock>,
@@ -196,6 +208,11 @@ impl DiskStore {
     /// All damage that is known, in the order in which it was met.
     pub fn damage(&self) -> Vec<Damage> {
         self.damage.all()
+    }
+
+    /// Samples that were dropped since it was opened because of `limit_bytes`.
+    pub fn evicted_samples(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -100,6 +100,7 @@ pub(super) fn open(
             blocks: Arc::new(blocks),
         }),
         log_size,
+        evicted: 0.into(),
         damage,
         recovery,
         _lock: lock,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aiops_core::store::{DiskStore, DiskStoreConfig, Recovery, SeriesStore};
 use aiops_core::{Selector, StorageError, TimeRange};
@@ -251,4 +252,92 @@ fn a_block_that_another_stands_for_is_removed() {
     let store = open(folder.path());
     assert_eq!(store.series(&Selector::all()).len(), 2);
     assert!(!block.exists());
+}
+
+/// A folder whose blocks are made of a few samples each, an hour to a period.
+fn hourly(limit_bytes: Option<u64>) -> (TempDir, DiskStoreConfig) {
+    let mut config = DiskStoreConfig::default();
+    config.memory_bytes = 1;
+    config.block_span = Duration::from_hours(1);
+    config.limit_bytes = limit_bytes;
+    (crate::support::folder(), config)
+}
+
+/// Appends a sample a minute, each to a block of its own.
+fn append_minutes(store: &DiskStore, minutes: std::ops::Range<i64>) {
+    for minute in minutes {
+        let sample = (minute * 60_000_000_000, minute as f64);
+        store.append(&batch("a=1", &[sample])).unwrap();
+    }
+}
+
+#[test]
+fn small_blocks_of_a_period_are_merged() {
+    let (folder, config) = hourly(None);
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    append_minutes(&store, 0..600);
+    let blocks = files(&folder.path().join("blocks")).len();
+    assert!((10..=14).contains(&blocks), "{blocks} blocks for ten hours");
+    for _ in 0..2 {
+        let store = &store;
+        let found = read(store, &Selector::all(), TimeRange::ALL);
+        assert!(
+            found[0]
+                .1
+                .iter()
+                .map(|(at, _)| at / 60_000_000_000)
+                .eq(0..600)
+        );
+        assert_eq!(store.stats().samples, 600);
+    }
+    // Retention drops whole hours, and nothing that is newer.
+    let from = super::time(200 * 60_000_000_000);
+    assert_eq!(store.retain_from(from).unwrap(), 180);
+    drop(store);
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    assert_eq!(store.stats().samples, 420);
+    assert_eq!(store.recovery(), &Recovery::default());
+}
+
+#[test]
+fn the_oldest_blocks_make_room() {
+    let (folder, config) = hourly(Some(8_000));
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    for minute in 0..600 {
+        append_minutes(&store, minute..minute + 1);
+        assert!(store.stats().disk_bytes <= 8_000);
+    }
+    append_minutes(&store, 600..3_000);
+    let stats = store.stats();
+    assert!(stats.disk_bytes <= 8_000, "{} bytes", stats.disk_bytes);
+    assert!(stats.samples < 3_000, "{} samples", stats.samples);
+    assert_eq!(stats.samples + store.evicted_samples(), 3_000);
+    let found = read(&store, &Selector::all(), TimeRange::ALL);
+    assert!(
+        found[0]
+            .1
+            .iter()
+            .map(|(at, _)| at / 60_000_000_000)
+            .eq(3_000 - stats.samples as i64..3_000)
+    );
+}
+
+#[test]
+fn a_damaged_block_is_not_merged_away() {
+    let (folder, config) = hourly(None);
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    append_minutes(&store, 0..3);
+    let block = files(&folder.path().join("blocks")).remove(0);
+    let mut bytes = fs::read(&block).unwrap();
+    bytes[17] ^= 1; // in the samples
+    fs::write(&block, &bytes).unwrap();
+    append_minutes(&store, 3..50);
+    assert_eq!(fs::read(&block).unwrap(), bytes);
+    let error = store.read(&Selector::all(), TimeRange::ALL).unwrap_err();
+    assert!(matches!(error, StorageError::Corrupt { path, .. } if path == block));
+    assert_eq!(
+        read(&store, &Selector::all(), TimeRange::ALL)[0].1.len(),
+        49
+    );
+    assert_eq!(store.damage().len(), 1);
 }
