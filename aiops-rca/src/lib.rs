@@ -51,7 +51,8 @@
 //! | [`regression_test`] | metrics, topology | and a regression for each metric | what its causes do not explain, several causes at once | what lies outside the linear range |
 //! | [`investigation`] | any of metrics, topology, symptom, changes | and a regression for each metric that strayed | the first failure, what followed, who noticed, the guilty change | faults that no metric shows |
 //!
-//! [`onset`] answers when it began, for cases that do not say; [`metrics`] measures rankings
+//! [`drilldown`] is about tables, not components: which combination of attributes changed, such as
+//! `region=eu and version=2.3`. [`onset`] answers when it began, for cases that do not say; [`metrics`] measures rankings
 //! against known causes.
 //!
 //! # Nothing found
@@ -79,6 +80,7 @@
 mod baseline;
 mod class;
 pub mod deviation;
+pub mod drilldown;
 mod graph;
 pub mod graph_deviation;
 pub mod investigation;

@@ -3,6 +3,7 @@
 
 mod data;
 mod deviation;
+mod drilldown;
 mod graph_deviation;
 mod investigation;
 mod metrics;

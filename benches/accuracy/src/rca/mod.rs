@@ -4,6 +4,7 @@
 //! in the figures whose key says `given`.
 
 mod case;
+mod multidim;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -83,11 +84,13 @@ fn run_set(
     });
     let mut cases = Vec::new();
     for case in loaded {
-        // Sets of other kinds (leaf tables) have methods of their own.
+        // Sets of other kinds have methods of their own.
         cases.extend(case?);
     }
     if cases.is_empty() {
-        eprintln!("{set}: no metrics, no method here yet");
+        if !multidim::run_set(args, report, set, paths)? {
+            eprintln!("{set}: of no known kind");
+        }
         return Ok(());
     }
     let chance: Vec<f64> = cases
