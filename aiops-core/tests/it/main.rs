@@ -5,6 +5,7 @@
 mod crash;
 mod ingest;
 mod logs;
+mod prepare;
 mod queue;
 mod store;
 #[cfg(feature = "durable")]

@@ -1,5 +1,5 @@
 use aiops_core::logs::parse_line;
-use aiops_core::{AnyValue, Severity, SpanId, TraceId};
+use aiops_core::{AnyValue, Severity};
 use proptest::prelude::*;
 
 use super::{at, attribute, context};
@@ -182,6 +182,8 @@ fn logfmt() {
 #[cfg(feature = "json")]
 #[test]
 fn json() {
+    use aiops_core::{SpanId, TraceId};
+
     let line = r#"{"ts":1700000000.5,"level":"error","msg":"db timeout","n":3,"tags":["a",null],
         "trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","logger":"db"}"#;
     let record = parse_line(line, &context());

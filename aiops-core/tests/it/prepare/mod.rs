@@ -1,0 +1,2 @@
+mod limit;
+mod resample;
