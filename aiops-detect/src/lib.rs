@@ -60,7 +60,8 @@
 //! | [`pca`] | 1 ns a column and component | 8 B a column and component | relations between columns that no longer hold | curved relations, clusters |
 //!
 //! [`calibrate`] puts any score on the scale of probabilities by its own past, [`spot`] sets a
-//! threshold for a wanted risk from the tail of the scores.
+//! threshold for a wanted risk from the tail of the scores, [`budget`] one for a number of false
+//! pages a week, with a proof.
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
 //! into verdicts.
 //!
@@ -80,6 +81,7 @@
 
 pub mod auto;
 pub mod auto_table;
+pub mod budget;
 pub mod calibrate;
 mod columns;
 pub mod copod;
