@@ -13,6 +13,7 @@ use crate::grid::Moments;
 use crate::mstl::{FittedMstl, Mstl, MstlConfig};
 use crate::naive::drift::{Drift, FittedDrift};
 use crate::naive::last::{FittedNaive, Naive};
+use crate::naive::profile::{FittedProfile, Profile, ProfileConfig};
 use crate::naive::seasonal::{FittedSeasonalNaive, SeasonalNaive, SeasonalNaiveConfig};
 use crate::theta::{FittedTheta, Theta, ThetaConfig};
 
@@ -22,6 +23,7 @@ pub(super) enum Candidate {
     Naive,
     Drift,
     SeasonalNaive(usize),
+    Profile(usize, usize),
     Theta(usize),
     /// The form is chosen once, on the whole series.
     Ets(usize, Option<Form>),
@@ -35,6 +37,7 @@ impl fmt::Display for Candidate {
             Self::Naive => f.write_str("naive"),
             Self::Drift => f.write_str("drift"),
             Self::SeasonalNaive(season) => write!(f, "seasonal naive {season}"),
+            Self::Profile(season, cycles) => write!(f, "median of {cycles} at {season}"),
             Self::Theta(1) => f.write_str("theta"),
             Self::Theta(season) => write!(f, "theta {season}"),
             Self::Ets(season, Some(form)) => write!(f, "ETS {form} {season}"),
@@ -52,6 +55,7 @@ pub(super) enum Member {
     Naive(FittedNaive),
     Drift(FittedDrift),
     SeasonalNaive(FittedSeasonalNaive),
+    Profile(FittedProfile),
     Theta(FittedTheta),
     Ets(Box<FittedEts>),
     Mstl(Box<FittedMstl>),
@@ -64,6 +68,7 @@ impl Candidate {
     pub(super) fn cost(&self, n: usize) -> f64 {
         let each = match self {
             Self::Naive | Self::Drift | Self::SeasonalNaive(_) => 5.0,
+            Self::Profile(..) => 60.0,
             Self::Theta(_) => 250.0,
             Self::Ets(1, None) => 8_000.0,
             Self::Ets(_, None) => 27_000.0,
@@ -83,6 +88,13 @@ impl Candidate {
             Self::SeasonalNaive(season) => {
                 let config = SeasonalNaiveConfig { season: *season };
                 Member::SeasonalNaive(SeasonalNaive::try_from(config)?.fit(train)?)
+            }
+            Self::Profile(season, cycles) => {
+                let config = ProfileConfig {
+                    season: *season,
+                    cycles: *cycles,
+                };
+                Member::Profile(Profile::try_from(config)?.fit(train)?)
             }
             Self::Theta(season) => {
                 let config = ThetaConfig {
@@ -127,6 +139,7 @@ impl Member {
             Self::Naive(model) => model.moments(horizon),
             Self::Drift(model) => model.moments(horizon),
             Self::SeasonalNaive(model) => model.moments(horizon),
+            Self::Profile(model) => model.moments(horizon),
             Self::Theta(model) => model.moments(horizon),
             Self::Ets(model) => model.moments(horizon),
             Self::Mstl(model) => model.moments(horizon),
@@ -139,6 +152,7 @@ impl Member {
             Self::Naive(model) => model.update(sample),
             Self::Drift(model) => model.update(sample),
             Self::SeasonalNaive(model) => model.update(sample),
+            Self::Profile(model) => model.update(sample),
             Self::Theta(model) => model.update(sample),
             Self::Ets(model) => model.update(sample),
             Self::Mstl(model) => model.update(sample),

@@ -25,12 +25,17 @@ use crate::normal;
 use member::{Candidate, Member};
 use trial::{Trial, Windows};
 
-/// Candidates worse than the best by more than this factor do not take part.
-const CLOSE: f64 = 1.35;
+/// Candidates worse than the best by more than this factor do not take part, ...
+const CLOSE: f64 = 1.3;
+/// ... with this over the number of errors added: a few errors say little.
+const CLOSE_FOR_FEW: f64 = 12.0;
 /// Members of a combination at most.
-const MEMBERS: usize = 4;
-/// How steeply weights fall with the loss, for many windows.
-const STEEP: f64 = 4.0;
+const MEMBERS: usize = 6;
+/// How steeply weights fall with the loss: half of it at [`MANY`] errors.
+const STEEP: f64 = 8.0;
+const MANY: f64 = 200.0;
+/// Cycles of a robust profile.
+const CYCLES: usize = 7;
 /// Longest season that exponential smoothing carries as states.
 const ETS_SEASON: usize = 24;
 /// Nanoseconds for each value that a form takes once it is chosen.
@@ -221,12 +226,18 @@ impl Auto {
         all.extend([Candidate::Theta(season), Candidate::Drift]);
         for &season in &usable {
             all.push(Candidate::SeasonalNaive(season));
+            if n >= 4 * season {
+                all.push(Candidate::Profile(season, CYCLES));
+            }
         }
         if season > 1 && n > 3 * season {
             all.push(Candidate::Direct(usable.clone(), *horizon, false));
             if positive {
                 all.push(Candidate::Direct(usable.clone(), *horizon, true));
             }
+        }
+        if season > 4 {
+            all.push(Candidate::Profile(1, season));
         }
         if season > 1 && !is_seasonal(values, season) {
             all.push(Candidate::Theta(1));
@@ -335,12 +346,13 @@ fn weigh(trials: &[Trial], windows: &Windows) -> Vec<f64> {
     };
     // A few errors say little, so the weights differ little.
     let told = (windows.origins.len() * windows.horizon) as f64;
-    let steep = STEEP * told / (told + 30.0);
+    let steep = STEEP * told / (told + MANY);
+    let close = CLOSE + CLOSE_FOR_FEW / told.max(1.0);
     let weights: Vec<f64> = trials
         .iter()
         .enumerate()
         .map(|(rank, trial)| {
-            if rank < MEMBERS && trial.loss <= CLOSE * best {
+            if rank < MEMBERS && trial.loss <= close * best {
                 (trial.loss / best).powf(-steep)
             } else {
                 0.0

@@ -2,6 +2,7 @@
 
 pub mod drift;
 pub mod last;
+pub mod profile;
 pub mod seasonal;
 
 use aiops_core::Sample;

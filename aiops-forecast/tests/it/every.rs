@@ -9,6 +9,7 @@ use aiops_forecast::moving_average::{MovingAverage, MovingAverageConfig};
 use aiops_forecast::mstl::{Mstl, MstlConfig};
 use aiops_forecast::naive::drift::Drift;
 use aiops_forecast::naive::last::Naive;
+use aiops_forecast::naive::profile::{Profile, ProfileConfig};
 use aiops_forecast::naive::seasonal::{SeasonalNaive, SeasonalNaiveConfig};
 use aiops_forecast::smoothing::holt::{Holt, HoltConfig};
 use aiops_forecast::smoothing::holt_winters::{HoltWinters, HoltWintersConfig};
@@ -29,6 +30,8 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn DynForecaster>)> {
     let mut auto = AutoEtsConfig::default();
     auto.season = 4;
     let auto = AutoEts::try_from(auto).unwrap();
+    let mut profile = ProfileConfig::default();
+    (profile.season, profile.cycles) = (4, 3);
     let mut theta = ThetaConfig::default();
     theta.season = 4;
     let mut classical = theta;
@@ -69,6 +72,7 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn DynForecaster>)> {
             Box::new(Ets::try_from(EtsConfig::default()).unwrap()),
         ),
         ("auto_ets", Box::new(auto)),
+        ("profile", Box::new(Profile::try_from(profile).unwrap())),
         ("theta", Box::new(Theta::try_from(theta).unwrap())),
         (
             "classical theta",

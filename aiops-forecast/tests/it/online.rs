@@ -5,6 +5,7 @@ use aiops_forecast::ets::{Ets, EtsConfig, Form};
 use aiops_forecast::moving_average::{MovingAverage, MovingAverageConfig};
 use aiops_forecast::naive::drift::Drift;
 use aiops_forecast::naive::last::Naive;
+use aiops_forecast::naive::profile::{Profile, ProfileConfig};
 use aiops_forecast::naive::seasonal::{SeasonalNaive, SeasonalNaiveConfig};
 use aiops_forecast::theta::{Theta, ThetaConfig};
 
@@ -48,6 +49,9 @@ fn naive_forecasts_and_averages() {
     check(&MovingAverage::try_from(MovingAverageConfig::default()).unwrap());
     let mut config = SeasonalNaiveConfig::default();
     config.season = 4;
+    let mut profile = ProfileConfig::default();
+    (profile.season, profile.cycles) = (4, 3);
+    check(&Profile::try_from(profile).unwrap());
     check(&SeasonalNaive::try_from(config).unwrap());
 }
 

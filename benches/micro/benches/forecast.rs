@@ -5,9 +5,105 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a bench fails")]
 
+use std::hint::black_box;
+use std::time::Duration;
+
+use aiops_core::{
+    FittedForecaster, Forecaster, OnlineForecaster, Sample, Seed, Series, TimeAxis, Timestamp,
+};
+use aiops_forecast::auto::{Auto, AutoConfig};
+use aiops_forecast::capacity::{Capacity, CapacityConfig, Limit};
+use aiops_forecast::direct::{Direct, DirectConfig};
+use aiops_forecast::ets::{AutoEts, AutoEtsConfig};
+use aiops_forecast::mstl::{Mstl, MstlConfig};
+use aiops_forecast::smoothing::holt::{Holt, HoltConfig};
+use aiops_forecast::theta::{Theta, ThetaConfig};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-fn nothing_yet(_criterion: &mut Criterion) {}
+/// A trend, a season and noise; all positive.
+fn series(len: usize, season: usize, step: u64) -> Series {
+    let mut rng = Seed::default().rng();
+    let values = (0..len)
+        .map(|t| {
+            let phase = std::f64::consts::TAU * (t % season) as f64 / season as f64;
+            200.0 + 0.1 * t as f64 + 40.0 * phase.sin() + 5.0 * rng.normal()
+        })
+        .collect();
+    let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_secs(step), len).unwrap();
+    Series::new(axis, values).unwrap()
+}
 
-criterion_group!(benches, nothing_yet);
+fn fits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("forecast");
+    group.sample_size(10);
+    let (monthly, hourly) = (series(100, 12, 2_592_000), series(800, 24, 3_600));
+    for (name, data, season) in [("monthly", &monthly, 12), ("hourly", &hourly, 24)] {
+        let mut config = AutoEtsConfig::default();
+        config.season = season;
+        let ets = AutoEts::try_from(config).unwrap();
+        group.bench_function(format!("auto_ets/{name}/{}", data.len()), |bench| {
+            bench.iter(|| ets.fit(black_box(data.view())).unwrap());
+        });
+        let mut config = ThetaConfig::default();
+        config.season = season;
+        let theta = Theta::try_from(config).unwrap();
+        group.bench_function(format!("theta/{name}/{}", data.len()), |bench| {
+            bench.iter(|| theta.fit(black_box(data.view())).unwrap());
+        });
+        let mut config = AutoConfig::default();
+        config.seasons = vec![season];
+        let auto = Auto::try_from(config).unwrap();
+        group.bench_function(format!("auto/{name}/{}", data.len()), |bench| {
+            bench.iter(|| auto.fit(black_box(data.view())).unwrap());
+        });
+    }
+    let mstl = Mstl::try_from(MstlConfig::default()).unwrap();
+    group.bench_function("mstl/hourly/800", |bench| {
+        bench.iter(|| mstl.fit(black_box(hourly.view())).unwrap());
+    });
+    let mut config = DirectConfig::default();
+    config.horizon = 48;
+    let direct = Direct::try_from(config).unwrap();
+    group.bench_function("direct/hourly/800", |bench| {
+        bench.iter(|| direct.fit(black_box(hourly.view())).unwrap());
+    });
+    let fitted = direct.fit(hourly.view()).unwrap();
+    group.bench_function("direct/forecast/48", |bench| {
+        bench.iter(|| fitted.forecast(48, black_box(&[0.1, 0.9])).unwrap());
+    });
+    group.finish();
+}
+
+fn updates(criterion: &mut Criterion) {
+    let data = series(800, 24, 3_600);
+    let mut holt = Holt::try_from(HoltConfig::default())
+        .unwrap()
+        .fit(data.view())
+        .unwrap();
+    let mut theta = Theta::try_from(ThetaConfig::default())
+        .unwrap()
+        .fit(data.view())
+        .unwrap();
+    let sample = Sample::new(Timestamp::EPOCH, 200.0);
+    criterion.bench_function("forecast/update/holt", |bench| {
+        bench.iter(|| holt.update(black_box(sample)));
+    });
+    criterion.bench_function("forecast/update/theta", |bench| {
+        bench.iter(|| theta.update(black_box(sample)));
+    });
+}
+
+fn outlook(criterion: &mut Criterion) {
+    let data = series(360, 60, 60);
+    let capacity = Capacity::try_from(CapacityConfig::default()).unwrap();
+    criterion.bench_function("forecast/capacity/360", |bench| {
+        bench.iter(|| {
+            capacity
+                .outlook(black_box(data.view()), Limit::Above(400.0))
+                .unwrap()
+        });
+    });
+}
+
+criterion_group!(benches, fits, updates, outlook);
 criterion_main!(benches);
