@@ -123,7 +123,7 @@ function showSeries({ total, series }) {
 function telling(series) {
   const busy = series.filter(({ metric }) => metric === "host_cpu_busy_percent");
   const first = state.hosts[0]?.host;
-  return (busy.find(({ labels }) => hostOf(labels) === first) ?? busy[0]
+  return (busy.find((one) => one.state === "anomalous") ?? busy.find(({ labels }) => hostOf(labels) === first) ?? busy[0]
     ?? series.find((one) => one.state === "anomalous") ?? series[0]).id;
 }
 

@@ -22,7 +22,7 @@ export class Chart {
     this.#canvas = canvas;
     this.#readout = readout;
     this.#context = canvas.getContext("2d");
-    new ResizeObserver(() => this.redraw()).observe(canvas);
+    new ResizeObserver(() => this.#draw()).observe(canvas); // at once, or one frame is stretched
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
     canvas.addEventListener("pointermove", (event) => this.#point(event.offsetX));
     canvas.addEventListener("pointerdown", (event) => this.#point(event.offsetX));

@@ -36,8 +36,14 @@ function incident(one, open, choose) {
   return el("details", { className: `incident ${one.status}`, open, data: { key: one.id } },
     el("summary", { data: { key: `${one.id}/summary` } },
       el("span", { className: `state ${open ? "anomalous" : "normal"}` }, one.status), " ",
-      el("strong", {}, one.summary), el("small", {}, name, length)),
+      ...told(one.summary), el("small", {}, name, length)),
     causes(one, choose), alerts(one, choose));
+}
+
+/** What happened and why in large, the reason of the detector in small. */
+function told(summary) {
+  const [, what, reason, why] = /^(.*?) \((value .*)\)(; .*|)$/.exec(summary) ?? [null, summary, "", ""];
+  return [el("strong", {}, what + why), reason ? el("small", {}, reason) : ""];
 }
 
 function alerts(one, choose) {
@@ -118,7 +124,7 @@ function forecast(one, choose) {
     el("span", {}, breakable(one.metric), " ", el("small", {}, labelText(one.labels))),
     el("small", {}, `${quantity(one.current, unit, true)} now, limit ${quantity(one.limit, unit, true)}; between `,
       `${bound(one.earliest, "now")} and ${bound(one.latest, `later than in ${horizon}`)}, probability `,
-      quantity(one.probability * 100, "percent")));
+      one.probability > 0.99 ? "over 99 %" : quantity(one.probability * 100, "percent")));
 }
 
 const RATE_OVER_MS = 60_000;

@@ -41,6 +41,8 @@ const MAX_SEARCHES: usize = 10;
 const GRACE: Duration = Duration::from_secs(3);
 /// How often forecasts are made.
 const FORECAST_EVERY: Duration = Duration::from_secs(30);
+/// How soon again while there is nothing to forecast yet.
+const FORECAST_SOON: Duration = Duration::from_secs(5);
 /// How often old samples are dropped.
 const RETAIN_EVERY: Duration = Duration::from_mins(10);
 /// How soon a thread notices that the program is to stop.
@@ -492,11 +494,17 @@ fn forecast(shared: &Shared, stopping: &AtomicBool) {
         }
         let store = shared.store();
         let found = outlook::forecast_all(store.as_ref(), &shared.config.forecasts, clock::now());
+        let found_some = !found.is_empty();
         *shared
             .outlooks
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = found;
-        due = Instant::now() + FORECAST_EVERY.max(started.elapsed() * 20);
+        let pause = if found_some {
+            FORECAST_EVERY
+        } else {
+            FORECAST_SOON
+        };
+        due = Instant::now() + pause.max(started.elapsed() * 20);
     });
 }
 

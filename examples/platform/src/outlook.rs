@@ -102,7 +102,8 @@ fn forecast_one(target: &ForecastTarget, labels: Labels, past: &Series) -> Optio
     if seen < MIN_PAST {
         return None;
     }
-    let horizon = target.horizon.min(seen * REACH);
+    let reach = Duration::from_mins((seen * REACH).as_secs() / 600 * 10);
+    let horizon = target.horizon.min(reach);
     let mut config = CapacityConfig::default();
     config.horizon = horizon;
     let outlook = Capacity::try_from(config)
