@@ -6,9 +6,11 @@
 //! ingest.rs                             they are on disk before the sender gets its answer
 //! app.rs (Worker)                       takes them from the queue, one record after another
 //! pipeline.rs                           store, detect, rules, incidents: no thread, no clock
+//! watch.rs, watches.rs                  one series and its detector; all of them
 //! explain.rs                            causes of an incident, before anyone is told of it
-//! notify.rs                             webhooks
+//! notify.rs                             webhooks, each in its own thread
 //! http/query.rs, chart.rs, assets/      what people see
+//! http/answers.rs, patience.rs          queries shared for a moment, and given up in time
 //! outlook.rs                            what runs out
 //! state.rs                              what survives a restart
 //! replay.rs                             recorded data through the same pipeline
