@@ -58,6 +58,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod availability;
 pub mod correlate;
 mod duration;
 pub mod engine;
@@ -67,6 +68,7 @@ pub mod files;
 pub mod interval;
 mod json;
 pub mod replay;
+pub mod report;
 pub mod rule;
 pub mod template;
 #[cfg(feature = "serde")]

@@ -134,3 +134,69 @@ impl<A: FnMut(Timestamp, &Notification) -> Delivery> Replay<A> {
         }
     }
 }
+
+/// What two replays of the same events sent differently.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// Sent before, and not after.
+    pub spared: Vec<Sent>,
+    /// Sent after, and not before.
+    pub added: Vec<Sent>,
+    /// Number of notifications that both sent, at whatever time.
+    pub same: usize,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} notifications would not have been sent, {} would, {} are the same",
+            self.spared.len(),
+            self.added.len(),
+            self.same
+        )
+    }
+}
+
+/// Compares what was sent under one configuration with what was sent under another. Two
+/// notifications are the same when receiver, status and alerts are, each counted as often as it
+/// was sent; failed attempts are not counted.
+pub fn compare(before: &[Sent], after: &[Sent]) -> Difference {
+    let mut unmatched: std::collections::HashMap<_, Vec<usize>> = std::collections::HashMap::new();
+    let delivered = |sent: &&Sent| sent.delivery == Delivery::Delivered;
+    for (place, sent) in after.iter().enumerate().filter(|(_, sent)| delivered(sent)) {
+        unmatched.entry(content(sent)).or_default().push(place);
+    }
+    // The earliest of several is matched first.
+    for places in unmatched.values_mut() {
+        places.reverse();
+    }
+    let mut difference = Difference::default();
+    for sent in before.iter().filter(delivered) {
+        let twin = unmatched.get_mut(&content(sent)).and_then(Vec::pop);
+        match twin {
+            Some(_) => difference.same += 1,
+            None => difference.spared.push(sent.clone()),
+        }
+    }
+    let mut added: Vec<usize> = unmatched.into_values().flatten().collect();
+    added.sort_unstable();
+    difference.added = added
+        .into_iter()
+        .map(|place| after[place].clone())
+        .collect();
+    difference
+}
+
+type Content = (String, aiops_core::AlertStatus, Vec<(u64, bool)>);
+
+/// What makes a notification the same as another one.
+fn content(sent: &Sent) -> Content {
+    let notification = &sent.notification;
+    let alerts = notification.alerts.iter();
+    let mut alerts: Vec<(u64, bool)> = alerts
+        .map(|alert| (alert.fingerprint().0, alert.ends_at.is_some()))
+        .collect();
+    alerts.sort_unstable();
+    (notification.receiver.clone(), notification.status, alerts)
+}

@@ -65,6 +65,7 @@
 mod alerts;
 mod config;
 mod damping;
+mod explain;
 mod group;
 mod incidents;
 mod inhibit;
@@ -94,6 +95,7 @@ use crate::rule::ALERT_NAME;
 
 pub use config::{ConfigError, EngineConfig, IntegrationConfig, ReceiverConfig, RouteConfig};
 pub use damping::DampingConfig;
+pub use explain::Step;
 pub use incidents::Acknowledgement;
 pub use inhibit::InhibitRule;
 pub use ledger::Ledger;
