@@ -1,9 +1,15 @@
 //! Samples as they were sent, made ready for the algorithms.
 
+mod aggregate;
 mod counter;
 mod limit;
 mod resample;
+mod sketch;
+mod windows;
 
+pub use aggregate::Aggregate;
 pub use counter::CounterRate;
 pub use limit::{SeriesLimit, SeriesLimitConfig};
 pub use resample::{Gaps, Reduce, resample};
+pub use sketch::QuantileSketch;
+pub use windows::{Arrival, WindowResult, Windows, WindowsConfig};

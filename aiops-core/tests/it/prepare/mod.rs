@@ -1,2 +1,4 @@
 mod limit;
 mod resample;
+mod sketch;
+mod windows;
