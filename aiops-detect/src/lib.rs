@@ -42,6 +42,7 @@
 //! | [`rolling_quantile`] | a stream | 0.1 us | 10 B a sample of the window | the same, on skewed series | the same; more anomalies than its quantiles allow |
 //! | [`ewma`] | a stream | 10 ns | 80 B | spikes | runs of odd values |
 //! | [`welford`] | a stream | 10 ns | 80 B | values far from the mean of a well-behaved series | anything on series with outliers |
+//! | [`bocpd`] | a stream | 3 us | 5 KB | changes of level or spread, not spikes | seasons are changes to it |
 //! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
 //!
 //! Rows of several numbers (hosts and their metrics, or the metrics of one host over time):
@@ -81,6 +82,7 @@
 
 pub mod auto;
 pub mod auto_table;
+pub mod bocpd;
 pub mod budget;
 pub mod calibrate;
 mod columns;

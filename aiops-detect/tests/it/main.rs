@@ -3,6 +3,7 @@
 
 mod auto;
 mod auto_table;
+mod bocpd;
 mod budget;
 mod calibrate;
 mod extended_isolation_forest;
