@@ -147,7 +147,7 @@ pub(crate) fn extremes(values: &[f64]) -> (f64, f64) {
     })
 }
 
-fn moments(values: &[f64]) -> (f64, f64) {
+pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
     let mut welford = Welford::default();
     for &value in values {
         welford.add(value);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod auto;
+mod auto_metrics;
 mod auto_table;
 mod bocpd;
 mod budget;

@@ -2,6 +2,7 @@
 
 use aiops_core::ndarray::Array2;
 use aiops_core::{DynMultivariateDetector, FittedMultivariateDetector, ParamError, Seed};
+use aiops_detect::auto_metrics::{AutoMetrics, AutoMetricsConfig};
 use aiops_detect::auto_table::{AutoTable, AutoTableConfig};
 use aiops_detect::copod::Copod;
 use aiops_detect::ecod::Ecod;
@@ -30,8 +31,12 @@ pub(super) struct Model {
 }
 
 /// Every model that was asked for. A name that is not known is an error.
-pub(super) fn wanted(args: &Args) -> Fallible<Vec<Model>> {
-    let all = all();
+pub(super) fn wanted(args: &Args, kind: Kind) -> Fallible<Vec<Model>> {
+    let mut all = all();
+    all.push(match kind {
+        Kind::Table => auto_table(),
+        Kind::Series => auto_metrics(),
+    });
     for name in &args.models {
         if !all.iter().any(|model| model.name == name) {
             let known: Vec<&str> = all.iter().map(|model| model.name).collect();
@@ -42,13 +47,35 @@ pub(super) fn wanted(args: &Args) -> Fallible<Vec<Model>> {
     Ok(wanted.collect())
 }
 
+/// What the rows are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// In no order.
+    Table,
+    /// Instants, in order of time.
+    Series,
+}
+
+/// `auto` for tables.
+fn auto_table() -> Model {
+    random("auto", |seed| {
+        let mut config = AutoTableConfig::default();
+        config.seed = seed;
+        Ok(Box::new(AutoTable::from(config)))
+    })
+}
+
+/// `auto` for metrics over time.
+fn auto_metrics() -> Model {
+    random("auto", |seed| {
+        let mut config = AutoMetricsConfig::default();
+        config.seed = seed;
+        Ok(Box::new(AutoMetrics::try_from(config)?))
+    })
+}
+
 fn all() -> Vec<Model> {
     vec![
-        random("auto", |seed| {
-            let mut config = AutoTableConfig::default();
-            config.seed = seed;
-            Ok(Box::new(AutoTable::from(config)))
-        }),
         random("isolation_forest", |seed| {
             let mut config = IsolationForestConfig::default();
             config.seed = seed;

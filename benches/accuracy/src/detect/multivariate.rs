@@ -11,7 +11,7 @@ use aiops_core::ndarray::Array2;
 use aiops_detect::metrics::{auroc, average_precision, best_f1, vus};
 use serde_json::json;
 
-use super::models::{self, Model};
+use super::models::{self, Kind, Model};
 use crate::Fallible;
 use crate::args::Args;
 use crate::report::{Report, mean};
@@ -51,7 +51,7 @@ struct Figures {
 }
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
-    let models = models::wanted(args)?;
+    let models = models::wanted(args, Kind::Series)?;
     for set in sets(&args.data)? {
         if args.wants_set(&set) {
             run_set(args, report, &models, &set)?;

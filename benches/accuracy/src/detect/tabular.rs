@@ -5,7 +5,7 @@ use std::time::Instant;
 use aiops_detect::metrics::{auroc, average_precision, best_f1};
 use serde_json::json;
 
-use super::models::{self, Model};
+use super::models::{self, Kind, Model};
 use crate::Fallible;
 use crate::args::Args;
 use crate::report::{Report, mean};
@@ -20,7 +20,7 @@ struct Figures {
 }
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
-    let models = models::wanted(args)?;
+    let models = models::wanted(args, Kind::Table)?;
     let sets = table::files(&args.data.join("adbench"), ".csv.gz")?;
     let sets: Vec<_> = sets
         .into_iter()
