@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
+    Bool(bool),
     Integer(i64),
     /// Without a value in JSON, `NaN` and the infinities are written as `null`.
     Number(f64),
@@ -29,6 +30,7 @@ pub(crate) fn object<N: Into<String>>(fields: impl IntoIterator<Item = (N, Json)
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
             Self::Number(value) if value.is_finite() => write!(f, "{value}"),
             Self::Null | Self::Number(_) => f.write_str("null"),

@@ -37,10 +37,23 @@
 //!
 //! ```text
 //! Sample, Verdict -> rule::RuleSet        pending, firing, resolved
-//! Alert           -> engine::AlertEngine  routed, grouped, one incident
-//! Notification    -> webhook::payload     what is sent; by the program, not here
+//! Alert           -> engine::AlertEngine  routed, grouped, muted, one incident
+//! Notification    -> webhook, payload     what is sent; by the program, not here
 //! Delivery        -> engine::AlertEngine  what became of it: tried again, or done
+//! Incident        -> report, availability what happened, and how well services do
 //! ```
+//!
+//! # Which part?
+//!
+//! | question | part |
+//! |---|---|
+//! | is something wrong? | [`rule`]: threshold, anomaly, absence; [`expr`]: Prometheus's query language |
+//! | who is told, and when? | [`engine`]: routes, groups, silences, inhibition, [time intervals](interval) |
+//! | what belongs together? | [`correlate`]: by time and topology |
+//! | why was this told, or not? | [`AlertEngine::explain`](engine::AlertEngine::explain), [`Ledger`](engine::Ledger) |
+//! | what if the configuration were another one? | [`replay`] |
+//! | what does it look like at the receiver? | [`webhook`], [`payload`] |
+//! | what happened? | [`report`], [`availability`] |
 //!
 //! Rules read samples and verdicts of any detector; this crate knows none of them.
 //!
@@ -67,6 +80,7 @@ pub mod expr;
 pub mod files;
 pub mod interval;
 mod json;
+pub mod payload;
 pub mod replay;
 pub mod report;
 pub mod rule;

@@ -11,6 +11,7 @@ mod expr;
 mod files;
 mod interval;
 mod mute;
+mod payload;
 mod report;
 #[cfg(feature = "serde")]
 mod restart;

@@ -1,0 +1,118 @@
+//! Requests for the usual receivers.
+
+use aiops_alert::engine::{AlertEngine, Delivery, EngineConfig, Notification};
+use aiops_alert::payload::{Message, Request, Secret, opsgenie, pagerduty, slack, teams, webhook};
+use aiops_core::Alert;
+use serde_json::Value;
+
+use crate::support::{at, labels};
+
+/// What is sent at the beginning and at the end of an incident with `count` alerts.
+fn sent(count: usize) -> (AlertEngine, Notification, Notification) {
+    let mut config = EngineConfig::default();
+    config.group_by = vec!["alertname".into()];
+    let mut engine = AlertEngine::try_from(config).unwrap();
+    for number in 0..count {
+        let severity = if number == 1 { "critical" } else { "warning" };
+        let labels = labels(&format!(
+            "alertname=A,instance=<{number}>,severity={severity}"
+        ));
+        let mut alert = Alert::new(labels, at(0.0)).annotate("summary", "a & b");
+        alert.ends_at = Some(at(100.0));
+        engine.receive(at(0.0), alert);
+    }
+    let first = engine.tick(at(30.0)).remove(0);
+    engine.report_delivery(at(30.0), &first.key, Delivery::Delivered);
+    let last = engine.tick(at(330.0)).remove(0);
+    (engine, first, last)
+}
+
+fn body(request: &Request) -> Value {
+    assert_eq!(request.method, "POST");
+    serde_json::from_str(request.body.expose()).unwrap()
+}
+
+#[test]
+fn secrets_never_print() {
+    let (engine, first, _) = sent(2);
+    let message = Message::new(&first, engine.incident(first.incident), "");
+    let secret = Secret::new("https://hooks.example/T0PSECRET");
+    for request in [
+        webhook(&message, &secret, Some(&Secret::new("T0PSECRET"))),
+        pagerduty(&message, &Secret::new("T0PSECRET")),
+        opsgenie(
+            &message,
+            "https://api.opsgenie.com/",
+            &Secret::new("T0PSECRET"),
+        ),
+        slack(&message, &secret),
+        teams(&message, &secret),
+    ] {
+        let shown = format!("{request:?} {secret:?}");
+        assert!(!shown.contains("T0PSECRET"), "{shown}");
+        assert!(shown.contains("idempotency-key"), "{shown}");
+    }
+}
+
+#[test]
+fn beginning_and_end_have_the_same_key_at_the_receiver() {
+    let (engine, first, last) = sent(2);
+    let incident = engine.incident(first.incident);
+    let key = Secret::new("k");
+    let begin = body(&pagerduty(
+        &Message::new(&first, incident, "http://here"),
+        &key,
+    ));
+    let end = body(&pagerduty(&Message::new(&last, incident, ""), &key));
+    assert_eq!(
+        (&begin["event_action"], &end["event_action"]),
+        (&"trigger".into(), &"resolve".into())
+    );
+    assert_eq!(begin["dedup_key"], end["dedup_key"]);
+    assert_eq!(begin["payload"]["severity"], "critical");
+    assert_eq!(begin["client_url"], "http://here");
+    assert_eq!(begin["routing_key"], "k");
+
+    let base = "https://api.opsgenie.com/";
+    let request = opsgenie(&Message::new(&first, incident, ""), base, &key);
+    let begin = body(&request);
+    assert_eq!(request.url.expose(), "https://api.opsgenie.com/v2/alerts");
+    assert_eq!(
+        (&begin["priority"], &begin["details"]["alertname"]),
+        (&"P1".into(), &"A".into())
+    );
+    let end = opsgenie(&Message::new(&last, incident, ""), base, &key);
+    let alias = begin["alias"].as_str().unwrap();
+    assert!(
+        end.url
+            .expose()
+            .ends_with(&format!("/{alias}/close?identifierType=alias"))
+    );
+}
+
+#[test]
+fn texts_are_escaped_and_cut() {
+    let (engine, first, _) = sent(200);
+    let message = Message::new(&first, engine.incident(first.incident), "");
+    let slack = body(&slack(&message, &Secret::new("u")));
+    let blocks = slack["attachments"][0]["blocks"].as_array().unwrap();
+    assert_eq!(blocks[0]["type"], "header");
+    assert!(blocks[0]["text"]["text"].as_str().unwrap().chars().count() <= 150);
+    let text = blocks[1]["text"]["text"].as_str().unwrap();
+    assert!(
+        text.chars().count() <= 3_000 && text.contains("&lt;0&gt;") && text.contains("a &amp; b"),
+        "{text}"
+    );
+    let pager = body(&pagerduty(&message, &Secret::new("k")));
+    let alerts = pager["payload"]["custom_details"]["alerts"]
+        .as_str()
+        .unwrap();
+    assert_eq!(alerts.lines().count(), 21);
+    assert!(alerts.ends_with("and 180 more"));
+    let card = body(&teams(&message, &Secret::new("u")));
+    let content = &card["attachments"][0]["content"];
+    assert_eq!(
+        (&content["type"], &content["body"][0]["wrap"]),
+        (&"AdaptiveCard".into(), &true.into())
+    );
+}
