@@ -139,13 +139,20 @@ fn a_busy_processor_gives_one_notification_that_names_it_and_resolves() {
     let (app, client) = watch_until_calm(folder.path(), &sink);
     let burn = Burn::start();
     let burning = Instant::now();
-    let incident = wait_for("an incident", BURN, || {
+    let incident = wait(BURN, || {
         let incidents = client.json("/api/v1/incidents");
         incidents
             .as_array()?
             .iter()
             .find(|one| one["causes"][0].is_object())
             .cloned()
+    });
+    let incident = incident.unwrap_or_else(|| {
+        let incidents = client.json("/api/v1/incidents");
+        let series = client.json(
+            "/api/v1/series?match=%7B__name__%3D~%22host_(cpu_busy|process_cpu)_percent%22%7D",
+        );
+        panic!("no incident with causes within {BURN:?}: {incidents:#} {series:#}");
     });
     eprintln!(
         "incident with causes after {:?}: {incident:#}",

@@ -268,8 +268,9 @@ pub(crate) struct Burn(
 impl Burn {
     pub(crate) fn start() -> Self {
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        // More threads than cores, to have most of a processor that others use too.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let threads = (0..cores)
+        let threads = (0..4 * cores)
             .map(|seed| {
                 let stop = stop.clone();
                 std::thread::spawn(move || {
