@@ -1,6 +1,6 @@
 //! Bayesian online change point detection: how long has this been so?
 //!
-//! Adams and MacKay, *Bayesian Online Changepoint Detection* (2007), for normal data whose mean and
+//! Adams and `MacKay`, *Bayesian Online Changepoint Detection* (2007), for normal data whose mean and
 //! variance are both unknown, with a bounded number of hypotheses, and with outliers as events of
 //! their own, as Fearnhead and Rigaill ask for in *Changepoint Detection in the Presence of
 //! Outliers*, JASA 114 (2019): else each spike would be two changes.

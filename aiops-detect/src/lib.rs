@@ -43,6 +43,7 @@
 //! | [`ewma`] | a stream | 10 ns | 80 B | spikes | runs of odd values |
 //! | [`welford`] | a stream | 10 ns | 80 B | values far from the mean of a well-behaved series | anything on series with outliers |
 //! | [`bocpd`] | a stream | 3 us | 5 KB | changes of level or spread, not spikes | seasons are changes to it |
+//! | [`stuck`] | a stream | 10 ns | 80 B | a value that does not move any more | everything else |
 //! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
 //!
 //! Rows of several numbers (hosts and their metrics, or the metrics of one host over time):
@@ -113,6 +114,7 @@ pub mod scaling;
 pub mod seasonal;
 pub mod spot;
 mod spread;
+pub mod stuck;
 mod symmetric;
 mod tails;
 pub mod threshold;

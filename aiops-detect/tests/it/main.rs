@@ -24,6 +24,7 @@ mod sampled_neighbors;
 mod seasonal;
 mod spot;
 mod streaming;
+mod stuck;
 mod support;
 mod tails;
 mod threshold;
