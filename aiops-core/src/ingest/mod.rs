@@ -10,8 +10,11 @@
 //! | Prometheus remote-write 1.0, 2.0 | `remote_write::decode`, `decode_v2` | `remote-write` |
 //! | InfluxDB's line protocol | [`influx::parse`] | |
 //! | OpenTelemetry's metrics and logs | `otlp::MetricsDecoder`, `otlp::decode_logs` | `otlp`; `json` for JSON |
+//! | alerts of Prometheus and Alertmanager | `alertmanager::decode` | `json` |
 //! | a batch in a queue | [`Batch::encode`], [`Batch::decode`] | |
 
+#[cfg(feature = "json")]
+pub mod alertmanager;
 mod batch;
 pub mod influx;
 mod interner;

@@ -21,7 +21,7 @@ pub struct Refused {
 pub struct Report {
     /// Refused series, by a short stable reason such as `no-name`.
     pub refused: BTreeMap<&'static str, Refused>,
-    /// Samples taken.
+    /// Samples taken; alerts, of a body of alerts.
     pub samples: u64,
     /// Exemplars, which are left out.
     pub exemplars: u64,
@@ -29,6 +29,8 @@ pub struct Report {
     pub histograms: u64,
     /// Fields that are text, which are left out.
     pub texts: u64,
+    /// Alerts that the sender says it has left out.
+    pub truncated: u64,
 }
 
 impl Report {
@@ -38,6 +40,7 @@ impl Report {
             ("exemplars", self.exemplars),
             ("histograms", self.histograms),
             ("texts", self.texts),
+            ("truncated", self.truncated),
         ]
         .into_iter()
         .filter(|(_, count)| *count > 0)

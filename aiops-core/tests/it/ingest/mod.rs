@@ -1,3 +1,5 @@
+#[cfg(feature = "json")]
+mod alertmanager;
 mod influx;
 mod interner;
 #[cfg(feature = "otlp")]

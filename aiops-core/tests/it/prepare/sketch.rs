@@ -3,7 +3,9 @@ use proptest::prelude::*;
 
 fn sketch(values: &[f64], error: f64) -> QuantileSketch {
     let mut sketch = QuantileSketch::new(error).unwrap();
-    values.iter().for_each(|value| sketch.add(*value));
+    for value in values {
+        sketch.add(*value);
+    }
     sketch
 }
 

@@ -121,7 +121,9 @@ fn parameters_are_checked() {
 
 fn aggregate(values: &[f64]) -> Aggregate {
     let mut aggregate = Aggregate::new(0.01).unwrap();
-    values.iter().for_each(|value| aggregate.add(at(0), *value));
+    for value in values {
+        aggregate.add(at(0), *value);
+    }
     aggregate
 }
 
