@@ -52,7 +52,8 @@
 //! | [`investigation`] | any of metrics, topology, symptom, changes | and a regression for each metric that strayed | the first failure, what followed, who noticed, the guilty change | faults that no metric shows |
 //!
 //! [`drilldown`] is about tables, not components: which combination of attributes changed, such as
-//! `region=eu and version=2.3`. [`onset`] answers when it began, for cases that do not say; [`metrics`] measures rankings
+//! `region=eu and version=2.3`. [`tree`] learns from incidents whose cause people have named, and says
+//! what it learned as rules. [`onset`] answers when it began, for cases that do not say; [`metrics`] measures rankings
 //! against known causes.
 //!
 //! # Nothing found
@@ -90,5 +91,6 @@ pub mod onset;
 mod reading;
 pub mod regression_test;
 mod residual;
+pub mod tree;
 
 pub use class::MetricClass;

@@ -10,3 +10,4 @@ mod metrics;
 mod onset;
 mod regression_test;
 mod support;
+mod tree;

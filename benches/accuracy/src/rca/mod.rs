@@ -3,6 +3,7 @@
 //! The name of a case, its time of injection and its answer never reach a method, except the time
 //! in the figures whose key says `given`.
 
+mod alert_sets;
 mod case;
 mod multidim;
 
@@ -68,6 +69,13 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
     for (set, paths) in sets {
         let paths: Vec<_> = paths.into_iter().take(args.limit).collect();
         run_set(args, report, &set, &paths)?;
+    }
+    for (name, path) in table::files(&args.data, "alerts.csv.gz")? {
+        let set = name.trim_end_matches('/').to_owned();
+        let folder = path.parent().ok_or("a set lies in a folder")?;
+        if args.wants_set(&set) && folder.join("cases.csv").is_file() {
+            alert_sets::run_set(args, report, &set, folder)?;
+        }
     }
     show_peers(report);
     Ok(())
