@@ -189,7 +189,7 @@ impl Scores {
 fn widen(share: f64, n: f64) -> f64 {
     let out = ((share - 0.5) / 0.45).max(0.0); // 1 at 95 %
     let out = out * out;
-    1.0 + 0.12 * out + 14.0 * out / n.max(10.0)
+    1.0 + 0.22 * out + 10.0 * out / n.max(10.0)
 }
 
 /// A factor for each of [`CENTRAL`].

@@ -62,7 +62,8 @@
 //!
 //! # Crate features
 //!
-//! - `serde`: `Serialize` and `Deserialize` for configurations.
+//! - `serde`: `Serialize` and `Deserialize` for configurations, and stored models
+//!   ([`aiops_core::stored`]) of exponential smoothing, Theta and the naive forecasts.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -83,5 +84,7 @@ mod optimise;
 pub mod smoothing;
 pub mod stl;
 pub mod theta;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use naive2::naive2;

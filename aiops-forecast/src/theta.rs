@@ -391,3 +391,119 @@ impl OnlineForecaster for FittedTheta {
         self.grid.advance();
     }
 }
+
+#[cfg(feature = "serde")]
+mod wire {
+    use aiops_core::stored::{LoadError, Payload, StoredModel, exact, exact_vec};
+
+    use super::{ALPHA, FittedTheta, State};
+    use crate::grid::Grid;
+    use crate::naive2::Factors;
+    use crate::wire::{GridV1, finite};
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct V1 {
+        #[serde(with = "exact")]
+        alpha: f64,
+        #[serde(with = "exact")]
+        weight: f64,
+        dynamic: bool,
+        /// Empty for none.
+        #[serde(with = "exact_vec")]
+        factors: Vec<f64>,
+        start: StateV1,
+        state: StateV1,
+        #[serde(with = "exact")]
+        sigma: f64,
+        grid: GridV1,
+    }
+
+    /// `level`, `intercept`, `slope`, `mean`, `fade`.
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct StateV1 {
+        #[serde(with = "exact_vec")]
+        numbers: Vec<f64>,
+        seen: usize,
+    }
+
+    impl From<State> for StateV1 {
+        fn from(state: State) -> Self {
+            let State {
+                level,
+                intercept,
+                slope,
+                mean,
+                seen,
+                fade,
+            } = state;
+            Self {
+                numbers: vec![level, intercept, slope, mean, fade],
+                seen,
+            }
+        }
+    }
+
+    impl TryFrom<StateV1> for State {
+        type Error = LoadError;
+
+        fn try_from(wire: StateV1) -> Result<Self, LoadError> {
+            finite("number of a state", &wire.numbers)?;
+            let [level, intercept, slope, mean, fade] = wire.numbers[..] else {
+                return Err(LoadError::payload("not the five numbers of a state"));
+            };
+            Ok(Self {
+                level,
+                intercept,
+                slope,
+                mean,
+                seen: wire.seen,
+                fade,
+            })
+        }
+    }
+
+    impl StoredModel for FittedTheta {
+        const KIND: &'static str = "forecast.theta";
+        const FORMAT: u32 = 1;
+        type Wire = V1;
+
+        fn to_wire(&self) -> V1 {
+            let factors = self.season.as_ref().map(|season| season.factors.clone());
+            V1 {
+                alpha: self.alpha,
+                weight: self.weight,
+                dynamic: self.dynamic,
+                factors: factors.unwrap_or_default(),
+                start: self.start.into(),
+                state: self.state.into(),
+                sigma: self.sigma,
+                grid: self.grid.into(),
+            }
+        }
+
+        fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
+            let wire: V1 = payload.read()?;
+            finite("factor", &wire.factors)?;
+            let inside = (ALPHA.0..=ALPHA.1).contains(&wire.alpha)
+                && (0.0..1.0).contains(&wire.weight)
+                && wire.sigma >= 0.0
+                && wire.factors.iter().all(|&factor| factor > 0.0);
+            if !inside {
+                return Err(LoadError::payload("a parameter is out of range"));
+            }
+            let factors = wire.factors;
+            Ok(Self {
+                alpha: wire.alpha,
+                weight: wire.weight,
+                dynamic: wire.dynamic,
+                season: (!factors.is_empty()).then_some(Factors { factors }),
+                start: wire.start.try_into()?,
+                state: wire.state.try_into()?,
+                sigma: wire.sigma,
+                grid: Grid::try_from(wire.grid)?,
+            })
+        }
+    }
+}

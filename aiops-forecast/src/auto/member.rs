@@ -79,6 +79,18 @@ impl Candidate {
         each * n as f64 + 1_000.0
     }
 
+    /// Weight before anything is known about the series, from how the methods did in the
+    /// forecasting competitions.
+    pub(super) fn prior(&self) -> f64 {
+        match self {
+            Self::Drift | Self::SeasonalNaive(_) => 0.4,
+            Self::Profile(..) => 0.6,
+            Self::Naive | Self::Mstl(_) => 0.8,
+            Self::Theta(_) | Self::Ets(..) => 1.0,
+            Self::Direct(..) => 1.5,
+        }
+    }
+
     pub(super) fn fit(&self, values: &[f64]) -> Result<Member, FitError> {
         let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_secs(1), values.len())?;
         let train = SeriesView::new(axis.view(), values)?;

@@ -26,14 +26,14 @@ use member::{Candidate, Member};
 use trial::{Trial, Windows};
 
 /// Candidates worse than the best by more than this factor do not take part, ...
-const CLOSE: f64 = 1.3;
+const CLOSE: f64 = 1.35;
 /// ... with this over the number of errors added: a few errors say little.
-const CLOSE_FOR_FEW: f64 = 12.0;
+const CLOSE_FOR_FEW: f64 = 5.0;
 /// Members of a combination at most.
-const MEMBERS: usize = 6;
+const MEMBERS: usize = 5;
 /// How steeply weights fall with the loss: half of it at [`MANY`] errors.
-const STEEP: f64 = 8.0;
-const MANY: f64 = 200.0;
+const STEEP: f64 = 6.0;
+const MANY: f64 = 80.0;
 /// Cycles of a robust profile.
 const CYCLES: usize = 7;
 /// Longest season that exponential smoothing carries as states.
@@ -353,7 +353,7 @@ fn weigh(trials: &[Trial], windows: &Windows) -> Vec<f64> {
         .enumerate()
         .map(|(rank, trial)| {
             if rank < MEMBERS && trial.loss <= close * best {
-                (trial.loss / best).powf(-steep)
+                trial.candidate.prior() * (trial.loss / best).powf(-steep)
             } else {
                 0.0
             }

@@ -13,6 +13,8 @@ mod fit;
 mod form;
 mod pass;
 mod variance;
+#[cfg(feature = "serde")]
+mod wire;
 
 use aiops_core::{
     FitError, FittedForecaster, Forecast, ForecastError, Forecaster, OnlineForecaster, ParamError,

@@ -82,3 +82,41 @@ impl OnlineForecaster for FittedDrift {
         self.grid.advance();
     }
 }
+
+#[cfg(feature = "serde")]
+mod wire {
+    use aiops_core::stored::{LoadError, Payload, StoredModel};
+
+    use super::FittedDrift;
+    use crate::grid::Grid;
+    use crate::naive::wire::WalkV1;
+    use crate::wire::GridV1;
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct V1 {
+        walk: WalkV1,
+        grid: GridV1,
+    }
+
+    impl StoredModel for FittedDrift {
+        const KIND: &'static str = "forecast.drift";
+        const FORMAT: u32 = 1;
+        type Wire = V1;
+
+        fn to_wire(&self) -> V1 {
+            V1 {
+                walk: self.walk.into(),
+                grid: self.grid.into(),
+            }
+        }
+
+        fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
+            let wire: V1 = payload.read()?;
+            Ok(Self {
+                walk: wire.walk.try_into()?,
+                grid: Grid::try_from(wire.grid)?,
+            })
+        }
+    }
+}

@@ -59,3 +59,66 @@ pub(crate) fn known(sample: Sample) -> f64 {
         f64::NAN
     }
 }
+
+#[cfg(feature = "serde")]
+pub(crate) mod wire {
+    use aiops_core::stored::{LoadError, exact};
+
+    use super::Walk;
+    use crate::wire::finite;
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(crate) struct WalkV1 {
+        #[serde(with = "exact")]
+        last: f64,
+        #[serde(with = "exact")]
+        gap: f64,
+        #[serde(with = "exact")]
+        steps: f64,
+        #[serde(with = "exact")]
+        moved: f64,
+        #[serde(with = "exact")]
+        squares: f64,
+    }
+
+    impl From<Walk> for WalkV1 {
+        fn from(walk: Walk) -> Self {
+            let Walk {
+                last,
+                gap,
+                steps,
+                moved,
+                squares,
+            } = walk;
+            Self {
+                last,
+                gap,
+                steps,
+                moved,
+                squares,
+            }
+        }
+    }
+
+    impl TryFrom<WalkV1> for Walk {
+        type Error = LoadError;
+
+        fn try_from(wire: WalkV1) -> Result<Self, LoadError> {
+            finite("number", &[wire.last, wire.gap, wire.steps, wire.moved])?;
+            let negative = [wire.gap, wire.steps, wire.squares]
+                .iter()
+                .any(|count| *count < 0.0);
+            if negative || wire.squares.is_nan() {
+                return Err(LoadError::payload("a count below 0"));
+            }
+            Ok(Self {
+                last: wire.last,
+                gap: wire.gap,
+                steps: wire.steps,
+                moved: wire.moved,
+                squares: wire.squares,
+            })
+        }
+    }
+}

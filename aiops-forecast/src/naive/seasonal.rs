@@ -154,3 +154,62 @@ impl OnlineForecaster for FittedSeasonalNaive {
         self.grid.advance();
     }
 }
+
+#[cfg(feature = "serde")]
+mod wire {
+    use aiops_core::stored::{LoadError, Payload, StoredModel, exact, exact_vec};
+
+    use super::{FittedSeasonalNaive, MAX_SEASON};
+    use crate::grid::Grid;
+    use crate::wire::GridV1;
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct V1 {
+        #[serde(with = "exact_vec")]
+        season: Vec<f64>,
+        at: usize,
+        #[serde(with = "exact")]
+        last: f64,
+        #[serde(with = "exact")]
+        squares: f64,
+        #[serde(with = "exact")]
+        compared: f64,
+        grid: GridV1,
+    }
+
+    impl StoredModel for FittedSeasonalNaive {
+        const KIND: &'static str = "forecast.seasonal-naive";
+        const FORMAT: u32 = 1;
+        type Wire = V1;
+
+        fn to_wire(&self) -> V1 {
+            V1 {
+                season: self.season.clone(),
+                at: self.at,
+                last: self.last,
+                squares: self.squares,
+                compared: self.compared,
+                grid: self.grid.into(),
+            }
+        }
+
+        fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
+            let wire: V1 = payload.read()?;
+            let len = wire.season.len();
+            let counts = wire.squares >= 0.0 && wire.compared >= 0.0 && wire.last.is_finite();
+            let values = wire.season.iter().all(|value| !value.is_infinite());
+            if !(1..=MAX_SEASON).contains(&len) || wire.at >= len || !counts || !values {
+                return Err(LoadError::payload("not a season with its place"));
+            }
+            Ok(Self {
+                season: wire.season,
+                at: wire.at,
+                last: wire.last,
+                squares: wire.squares,
+                compared: wire.compared,
+                grid: Grid::try_from(wire.grid)?,
+            })
+        }
+    }
+}

@@ -7,5 +7,7 @@ mod ets;
 mod every;
 mod metrics;
 mod online;
+#[cfg(feature = "serde")]
+mod stored;
 mod support;
 mod theta;

@@ -1,0 +1,112 @@
+//! Models that are written and read again go on as if nothing had been.
+
+use aiops_core::stored::{self, LoadError, StoredModel};
+use aiops_core::{FittedForecaster as _, Forecaster, OnlineForecaster};
+use aiops_forecast::ets::{Ets, EtsConfig, FittedEts, Form};
+use aiops_forecast::naive::drift::Drift;
+use aiops_forecast::naive::last::{FittedNaive, Naive};
+use aiops_forecast::naive::seasonal::{SeasonalNaive, SeasonalNaiveConfig};
+use aiops_forecast::theta::{FittedTheta, Theta, ThetaConfig};
+
+use crate::support::series;
+
+fn values() -> Vec<f64> {
+    (0..60)
+        .map(|i| 20.0 + f64::from(i % 4) + 0.1 * f64::from(i) + f64::from(i * 37 % 11) / 5.0)
+        .collect()
+}
+
+#[track_caller]
+fn check<F: Forecaster>(forecaster: &F)
+where
+    F::Model: OnlineForecaster + StoredModel + PartialEq + std::fmt::Debug,
+{
+    let all = series(&values());
+    let mut model = forecaster.fit(all.view().slice(0, 48)).unwrap();
+    let mut again: F::Model = stored::load(&stored::save(&model)).unwrap();
+    assert_eq!(model, again);
+    for sample in all.view().slice(48, 60).iter() {
+        model.update(sample);
+        again.update(sample);
+    }
+    let levels = [0.1, 0.9];
+    assert_eq!(
+        model.forecast(5, &levels).unwrap(),
+        again.forecast(5, &levels).unwrap()
+    );
+}
+
+#[test]
+fn go_on_where_they_were() {
+    check(&Naive);
+    check(&Drift);
+    let mut config = SeasonalNaiveConfig::default();
+    config.season = 4;
+    check(&SeasonalNaive::try_from(config).unwrap());
+    let mut config = ThetaConfig::default();
+    config.season = 4;
+    check(&Theta::try_from(config).unwrap());
+    for form in Form::admissible() {
+        let mut config = EtsConfig::default();
+        (config.form, config.season) = (form, 4);
+        check(&Ets::try_from(config).unwrap());
+    }
+}
+
+/// Written by this release; later ones must read it.
+const NAIVE_V1: &str = include_str!("golden/naive.v1.json");
+const ETS_V1: &str = include_str!("golden/ets.v1.json");
+const THETA_V1: &str = include_str!("golden/theta.v1.json");
+
+#[test]
+fn files_of_the_first_format_are_read() {
+    let ahead = |model: &dyn OnlineForecaster| model.forecast(2, &[]).unwrap().mean().to_vec();
+    let naive: FittedNaive = stored::load(NAIVE_V1.as_bytes()).unwrap();
+    assert_eq!(ahead(&naive), [29.9, 29.9]);
+    let all = series(&values());
+    let ets: FittedEts = stored::load(ETS_V1.as_bytes()).unwrap();
+    let expected = ets.replay(all.view()).unwrap();
+    assert_eq!(
+        ets.forecast(4, &[0.9]).unwrap(),
+        expected.forecast(4, &[0.9]).unwrap()
+    );
+    let theta: FittedTheta = stored::load(THETA_V1.as_bytes()).unwrap();
+    let expected = theta.replay(all.view()).unwrap();
+    assert_eq!(
+        theta.forecast(4, &[0.9]).unwrap(),
+        expected.forecast(4, &[0.9]).unwrap()
+    );
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    fn payload(text: &str) -> Vec<u8> {
+        // The checksum of a changed payload must not hide what is wrong with it.
+        let envelope: serde_json::Value = serde_json::from_slice(&stored::save(
+            &Naive.fit(series(&[1.0, 2.0]).view()).unwrap(),
+        ))
+        .unwrap();
+        let mut hash = aiops_core::numerics::Fnv1a64::default();
+        hash.write(text.as_bytes());
+        format!(
+            r#"{{"kind":{},"format":1,"checksum":"{:016x}","payload":{text}}}"#,
+            envelope["kind"],
+            hash.finish()
+        )
+        .into_bytes()
+    }
+    let good = r#"{"walk":{"last":"1","gap":"0","steps":"1","moved":"1","squares":"1"},"grid":{"next_nanos":0,"step_nanos":1}}"#;
+    assert!(stored::load::<FittedNaive>(&payload(good)).is_ok());
+    for (from, to) in [
+        (r#""step_nanos":1"#, r#""step_nanos":0"#),
+        (r#""last":"1""#, r#""last":"NaN""#),
+        (r#""steps":"1""#, r#""steps":"-1""#),
+        (r#""gap":"0""#, r#""gap":"0","more":1"#),
+    ] {
+        let bad = payload(&good.replace(from, to));
+        let error = stored::load::<FittedNaive>(&bad).unwrap_err();
+        assert!(matches!(error, LoadError::Payload { .. }), "{to}: {error}");
+    }
+    let other = stored::load::<FittedEts>(&payload(good)).unwrap_err();
+    assert!(matches!(other, LoadError::Kind { .. }), "{other}");
+}
