@@ -8,6 +8,9 @@ use super::{Function, Operand, Part, Place, TemplateError};
 /// Largest compiled size of a regular expression, in bytes.
 const REGEX_SIZE_LIMIT: usize = 1 << 18;
 
+/// Most functions and brackets in one place.
+const MAX_DEPTH: usize = 64;
+
 /// A regular expression that can be compared.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(Regex);
@@ -151,6 +154,7 @@ fn place(body: &str, start: usize) -> Result<Place, TemplateError> {
     let tokens = tokens(body, start)?;
     let mut reader = Reader {
         tokens: &tokens,
+        depth: 0,
         at: 0,
         end: start + body.len(),
     };
@@ -163,6 +167,7 @@ fn place(body: &str, start: usize) -> Result<Place, TemplateError> {
 
 struct Reader<'a> {
     tokens: &'a [(usize, Token)],
+    depth: usize,
     at: usize,
     end: usize,
 }
@@ -194,6 +199,13 @@ impl Reader<'_> {
 
     /// An operand, or a function with its operand behind it.
     fn command(&mut self) -> Result<Place, TemplateError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(error(
+                self.end,
+                format!("nested more than {MAX_DEPTH} deep"),
+            ));
+        }
         let (at, token) = self.next()?;
         let operand = match token {
             Token::Text(text) => Operand::Text(text),

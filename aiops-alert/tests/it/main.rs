@@ -11,6 +11,8 @@ mod expr;
 mod files;
 mod interval;
 mod mute;
+#[cfg(feature = "files")]
+mod outside;
 mod payload;
 mod report;
 #[cfg(feature = "serde")]

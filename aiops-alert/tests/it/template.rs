@@ -78,4 +78,18 @@ fn what_is_not_supported_is_named_with_its_position() {
     refused("{{ printf \"%1000000d\" $value }}", 10, "printf");
     refused("{{ \"open }}", 0, "}}");
     refused("{{ reReplaceAll \"(\" \"\" \"x\" }}", 16, "");
+    let deep = format!("{{{{ {}$value }}}}", "(".repeat(100_000));
+    assert!(
+        deep.parse::<Template>()
+            .unwrap_err()
+            .to_string()
+            .contains("deep")
+    );
+    let long = format!("{{{{ {}$value }}}}", "humanize ".repeat(100_000));
+    assert!(
+        long.parse::<Template>()
+            .unwrap_err()
+            .to_string()
+            .contains("deep")
+    );
 }
