@@ -4,6 +4,7 @@
 //! something; this puts it together, with the facts for and against, and says nothing where nothing
 //! passes.
 
+mod output;
 mod weigh;
 
 use std::time::Duration;

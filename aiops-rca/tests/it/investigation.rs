@@ -180,3 +180,62 @@ fn parameters_are_checked() {
         assert_eq!(Investigation::try_from(config).is_ok(), good, "{score}");
     }
 }
+
+#[test]
+fn reads_as_text_and_draws_as_a_graph() {
+    let setup = shop("db", 60.0).change("v7", "db", minute(189));
+    let report = look(&setup, None);
+    let text = report.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[..2],
+        ["It began at 1970-01-01T03:10:00Z.", "First failures:"]
+    );
+    assert!(
+        lines[2].starts_with("  db (") && lines[2].ends_with("), through cart, web"),
+        "{text}"
+    );
+    assert!(lines[3].starts_with("    - latency_ms reached"), "{text}");
+    assert!(
+        text.contains("    - change v7 (deploy of db) 60 s before the onset\n"),
+        "{text}"
+    );
+    assert!(text.contains("Failures that follow:\n  cart ("), "{text}");
+    assert!(text.ends_with("Noticed at: web\n"), "{text}");
+
+    let dot = report.to_dot(&setup.topology);
+    assert!(
+        dot.starts_with("digraph incident {\n") && dot.ends_with("}\n"),
+        "{dot}"
+    );
+    assert!(
+        dot.contains("  \"cart\" -> \"db\";\n  \"web\" -> \"cart\";\n"),
+        "{dot}"
+    );
+    assert!(
+        dot.lines()
+            .any(|line| line.contains("\"db\" [label") && line.contains("filled")),
+        "{dot}"
+    );
+    assert!(
+        dot.lines()
+            .any(|line| line.contains("\"web\" [label") && line.contains("peripheries=2"))
+    );
+
+    let nothing = look(&shop("nobody", 0.0), None);
+    assert!(nothing.to_string().starts_with("No cause was found"));
+    assert_eq!(nothing.to_dot(&setup.topology).matches("label").count(), 0);
+}
+
+#[test]
+fn names_cannot_break_out_of_the_graph() {
+    let mut setup = shop("db", 60.0);
+    for metric in &mut setup.metrics {
+        if metric.0 == "db" {
+            metric.0 = "d\"]; evil \\".into();
+        }
+    }
+    setup.symptom = None;
+    let dot = look(&setup, None).to_dot(&setup.topology);
+    assert!(dot.contains(r#""d\"]; evil \\" [label="#), "{dot}");
+}

@@ -12,6 +12,7 @@ use aiops_core::{
 };
 use aiops_rca::deviation::{Deviation, DeviationConfig};
 use aiops_rca::graph_deviation::{GraphDeviation, GraphDeviationConfig};
+use aiops_rca::investigation::{Investigation, InvestigationConfig};
 use aiops_rca::onset::{Onset, OnsetConfig};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -100,8 +101,12 @@ fn rank(criterion: &mut Criterion) {
     let deviation = Deviation::try_from(DeviationConfig::default()).unwrap();
     let graph = GraphDeviation::try_from(GraphDeviationConfig::default()).unwrap();
     let onset = Onset::try_from(OnsetConfig::default()).unwrap();
-    let rankers: [(&str, &dyn RootCauseRanker); 2] =
-        [("deviation", &deviation), ("graph_deviation", &graph)];
+    let investigation = Investigation::try_from(InvestigationConfig::default()).unwrap();
+    let rankers: [(&str, &dyn RootCauseRanker); 3] = [
+        ("deviation", &deviation),
+        ("graph_deviation", &graph),
+        ("investigation", &investigation),
+    ];
     for size in SIZES {
         let fleet = Fleet::new(size);
         let label = format!("{}x{}x{}", size.0, size.1, size.2);
