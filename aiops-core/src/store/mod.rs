@@ -18,6 +18,7 @@ mod log;
 mod memory;
 #[cfg(feature = "durable")]
 mod packed;
+mod rollup;
 #[cfg_attr(
     not(feature = "durable"),
     allow(dead_code, reason = "the durable store uses the rest")
@@ -32,6 +33,7 @@ mod varint;
 #[cfg(feature = "durable")]
 pub use disk::{DiskStore, DiskStoreConfig, Recovery};
 pub use memory::{MemoryStore, MemoryStoreConfig};
+pub use rollup::{AGGREGATE_LABEL, Aggregate, Rollup, RollupConfig, Windows};
 
 use std::ops::ControlFlow;
 

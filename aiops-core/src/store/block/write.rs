@@ -14,7 +14,7 @@ use crate::store::varint;
 /// Bytes that are written at one time.
 const WRITE_BYTES: usize = 1 << 20;
 /// Most samples of a chunk.
-const CHUNK_SAMPLES: usize = 4096;
+const CHUNK_SAMPLES: usize = 8192;
 
 /// What a block says about itself.
 #[derive(Clone, Debug)]

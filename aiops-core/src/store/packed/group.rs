@@ -5,7 +5,7 @@
 //!         exceptions u8; numbers minus base, lowest bits first; exceptions: index u8, number minus base
 //! ```
 //!
-//! All groups are of 128 numbers; the last one is filled up with the base.
+//! All groups but the last one are of 128 numbers.
 
 use crate::store::varint::{self, Reader};
 
@@ -53,7 +53,7 @@ fn choose(group: &[i64]) -> (i64, u32) {
     sorted.sort_unstable();
     let span = |from: usize, to: usize| sorted[to].wrapping_sub(sorted[from]) as u64;
     let full = 64 - span(0, group.len() - 1).leading_zeros();
-    let mut best = (full as usize * LEN, sorted[0], full);
+    let mut best = (full as usize * group.len(), sorted[0], full);
     for bits in (0..full).rev() {
         let limit = (1_u64 << bits) - 1;
         // The longest stretch of numbers that need no more bits.
@@ -74,7 +74,7 @@ fn choose(group: &[i64]) -> (i64, u32) {
             EXCEPTION_BITS + 8 * (64 - distance.leading_zeros() as usize).div_ceil(7)
         };
         let exceptions: usize = below.iter().chain(above).map(far).sum();
-        let cost = bits as usize * LEN + exceptions;
+        let cost = bits as usize * group.len() + exceptions;
         if cost < best.0 {
             best = (cost, base, bits);
         }
@@ -85,11 +85,10 @@ fn choose(group: &[i64]) -> (i64, u32) {
     (best.1, best.2)
 }
 
-/// Appends numbers of `bits` bits, and zeros up to the length of a group.
-fn pack(numbers: impl ExactSizeIterator<Item = u64>, bits: u32, out: &mut Vec<u8>) {
-    let missing = LEN - numbers.len();
-    let (mut word, mut used) = (0_u128, 0);
-    for number in numbers.chain(std::iter::repeat_n(0, missing)) {
+/// Appends numbers of `bits` bits.
+fn pack(numbers: impl Iterator<Item = u64>, bits: u32, out: &mut Vec<u8>) {
+    let (mut word, mut used) = (0_u128, 0_u32);
+    for number in numbers {
         word |= u128::from(number) << used;
         used += bits;
         if used >= 64 {
@@ -98,6 +97,8 @@ fn pack(numbers: impl ExactSizeIterator<Item = u64>, bits: u32, out: &mut Vec<u8
             used -= 64;
         }
     }
+    let rest = used.div_ceil(8) as usize;
+    out.extend_from_slice(&(word as u64).to_le_bytes()[..rest]);
 }
 
 /// Shows `count` numbers to `visit`, one group after the other; `None` when `bytes` ends early.
@@ -117,14 +118,14 @@ pub(super) fn decode(
         if bits > 64 {
             return None;
         }
-        let packed = bytes.bytes(bits * LEN / 8)?;
+        let len = left.min(LEN);
+        let packed = bytes.bytes((bits * len).div_ceil(8))?;
         buffer[..packed.len()].copy_from_slice(packed);
         unpack(&buffer, bits, base, &mut numbers);
         for _ in 0..exceptions {
             let index = usize::from(bytes.byte()?);
             *numbers.get_mut(index)? = base.wrapping_add(bytes.signed()?);
         }
-        let len = left.min(LEN);
         visit(&mut numbers[..len]);
         left -= len;
     }

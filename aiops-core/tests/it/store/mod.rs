@@ -2,6 +2,7 @@
 
 #[cfg(feature = "durable")]
 mod disk;
+mod rollup;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

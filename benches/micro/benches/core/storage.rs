@@ -13,6 +13,8 @@ use criterion::{BatchSize, Criterion, Throughput};
 const STEP: i64 = 15_000_000_000;
 /// Bytes of a record that holds a thousand samples.
 const RECORD_BYTES: usize = 10_000;
+/// Threads that wait for their records at one time.
+const THREADS: u64 = 64;
 /// Samples of such a record.
 const RECORD_SAMPLES: u64 = 1_000;
 
@@ -64,6 +66,25 @@ pub(super) fn queue(criterion: &mut Criterion) {
             });
         });
     }
+    // The same with a thread for each of the requests that wait at one time.
+    group.throughput(Throughput::Elements(10 * THREADS * RECORD_SAMPLES));
+    group.bench_function(format!("group_commit/{THREADS}_threads"), |bencher| {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = DiskQueue::open(folder.path(), DiskQueueConfig::default()).unwrap();
+        bencher.iter(|| {
+            std::thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| {
+                        for _ in 0..10 {
+                            queue.append(Timestamp::EPOCH, &record).unwrap();
+                            queue.sync().unwrap();
+                        }
+                    });
+                }
+            });
+            queue.release(queue.offsets().end).unwrap();
+        });
+    });
     group.throughput(Throughput::Bytes(RECORD_BYTES as u64));
     group.bench_function("memory/append", |bencher| {
         let mut config = MemoryQueueConfig::default();
@@ -76,13 +97,17 @@ pub(super) fn queue(criterion: &mut Criterion) {
         });
     });
     let folder = tempfile::tempdir().unwrap();
-    let queue = DiskQueue::open(folder.path(), DiskQueueConfig::default()).unwrap();
-    for _ in 0..10_000 {
-        queue.append(Timestamp::EPOCH, &record).unwrap();
+    let mut config = DiskQueueConfig::default();
+    config.limit_bytes = 2 << 30;
+    let queue = DiskQueue::open(folder.path(), config).unwrap();
+    for _ in 0..100 {
+        for _ in 0..1_000 {
+            queue.append(Timestamp::EPOCH, &record).unwrap();
+        }
+        queue.sync().unwrap();
     }
-    queue.sync().unwrap();
-    group.throughput(Throughput::Bytes(10_000 * RECORD_BYTES as u64));
-    group.bench_function("read/100MB", |bencher| {
+    group.throughput(Throughput::Bytes(100_000 * RECORD_BYTES as u64));
+    group.bench_function("read/1GB", |bencher| {
         bencher.iter(|| {
             queue.read(0, &mut |_, _, record| {
                 black_box(record.len());
@@ -91,8 +116,8 @@ pub(super) fn queue(criterion: &mut Criterion) {
         });
     });
     drop(queue);
-    group.bench_function("recover/100MB", |bencher| {
-        bencher.iter(|| DiskQueue::open(folder.path(), DiskQueueConfig::default()).unwrap());
+    group.bench_function("recover/1GB", |bencher| {
+        bencher.iter(|| DiskQueue::open(folder.path(), config).unwrap());
     });
 }
 
