@@ -45,6 +45,7 @@
 //! | [`bocpd`] | a stream | 3 us | 5 KB | changes of level or spread, not spikes | seasons are changes to it |
 //! | [`stuck`] | a stream | 10 ns | 80 B | a value that does not move any more | everything else |
 //! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
+//! | [`pelt`] | a whole series | 1 to 10 us | 40 B a sample | every lasting change of level, at once | spikes; cuts drift into steps |
 //!
 //! Rows of several numbers (hosts and their metrics, or the metrics of one host over time):
 //!
@@ -104,6 +105,7 @@ mod neighbors;
 mod ordered_window;
 pub mod page_hinkley;
 pub mod pca;
+pub mod pelt;
 pub mod robust_z;
 pub mod rolling_mad;
 pub mod rolling_quantile;

@@ -17,6 +17,7 @@ mod nab;
 mod neighbors;
 mod online;
 mod pca;
+mod pelt;
 mod reference;
 mod robust_z;
 mod rolling_mad;
