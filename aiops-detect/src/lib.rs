@@ -36,7 +36,7 @@
 //! | module | data | cost of a sample | memory | finds | misses |
 //! |---|---|---|---|---|---|
 //! | [`robust_z`] | a whole series | 1 ns | 16 B | values far from the usual one | seasons, shapes |
-//! | [`auto`] | a stream, any metric | 0.3 us | 5 KB | onsets of incidents, oddness by level, day and week; no parameters | seasons other than day and week |
+//! | [`auto`] | a stream, any metric | 0.5 us | 5 KB | onsets of incidents, oddness by level, day and week; no parameters | seasons other than day and week |
 //! | [`rolling_mad`] | a stream | 0.1 us | 10 B a sample of the window | sudden spikes and shifts | seasons longer than the window, slow drift |
 //! | [`seasonal`] | a stream | 50 ns | 4 KB | values odd for their time of day or week | other seasons, holidays |
 //! | [`rolling_quantile`] | a stream | 0.1 us | 10 B a sample of the window | the same, on skewed series | the same; more anomalies than its quantiles allow |

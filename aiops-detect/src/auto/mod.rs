@@ -111,7 +111,7 @@ pub struct AutoConfig {
 ///
 /// # Cost
 ///
-/// About 0.3 microseconds for each sample and 5 KB, whatever the length of the stream. A band
+/// About 0.5 microseconds for each sample and 5 KB, whatever the length of the stream. A band
 /// costs some 200 scores.
 ///
 /// # Degenerate cases
