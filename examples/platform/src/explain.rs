@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use aiops_core::prepare::CounterRate;
 use aiops_core::{
-    Case, Cause, ChangeEvent, ComponentMetric, Labels, RootCauseRanker as _, Sample, Series,
-    StorageError, TimeAxis, TimeRange, Timestamp, Topology,
+    Case, Cause, ChangeEvent, ComponentMetric, Evidence, Fact, Labels, RootCauseRanker as _,
+    Sample, Series, StorageError, TimeAxis, TimeRange, Timestamp, Topology, Verdict,
 };
 use aiops_rca::graph_deviation::GraphDeviation;
 
 use crate::chart::SeriesStoreDebug;
 use crate::component;
+use crate::watch::Watch;
 
 /// How much of the time before the onset is taken as normal.
 const BEFORE: Duration = Duration::from_mins(30);
@@ -25,6 +26,8 @@ pub struct Scene {
     /// Series whose components may be the cause, and whether each is a counter, whose rate
     /// counts.
     pub series: Vec<(Labels, bool)>,
+    /// What the detectors saw by themselves; the answer where the search finds nothing further.
+    pub seen: Option<Cause>,
     /// When it began, as the detectors saw it.
     pub onset: Timestamp,
     /// Now.
@@ -72,6 +75,9 @@ impl Scene {
             .inspect_err(|error| tracing::warn!(%error, "no cause could be looked for"));
         let mut causes = ranked.ok()?;
         causes.truncate(MAX_CAUSES);
+        if causes.is_empty() {
+            causes.extend(self.seen.clone());
+        }
         Some(causes)
     }
 
@@ -104,4 +110,39 @@ impl Scene {
         }
         Ok(metrics)
     }
+}
+
+/// The component whose series are out of their band, by the verdicts alone; `None` when none is,
+/// or several are, since then these do not tell which came first.
+pub fn seen(alerting: &[&Watch]) -> Option<Cause> {
+    let out: Vec<_> = alerting
+        .iter()
+        .filter_map(|watch| Some((watch, watch.verdict.as_ref()?, watch.anomalous_since?)))
+        .collect();
+    let component = component::component(&out.first()?.0.labels);
+    if out
+        .iter()
+        .any(|(watch, ..)| component::component(&watch.labels) != component)
+    {
+        return None;
+    }
+    let fact = |(watch, verdict, since): &(&&Watch, &Verdict, Timestamp)| {
+        Some(Evidence::supporting(Fact::Deviation {
+            metric: component::metric(&watch.labels),
+            value: verdict.value,
+            band: verdict.band?,
+            score: verdict.score?,
+            since: *since,
+        }))
+    };
+    let mut evidence: Vec<_> = out.iter().take(MAX_CAUSES).filter_map(fact).collect();
+    let text = "no other component strayed further than is usual here".to_owned();
+    evidence.push(Evidence::supporting(Fact::Note { text }));
+    Some(Cause {
+        metric: Some(component::metric(&out.first()?.0.labels)),
+        component,
+        score: 0.0,
+        confidence: None,
+        evidence,
+    })
 }

@@ -20,7 +20,7 @@ use crate::chart::SeriesStoreDebug;
 use crate::component;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::explain::Scene;
+use crate::explain::{self, Scene};
 use crate::ingest::Record;
 use crate::notify::Outgoing;
 use crate::setup;
@@ -283,6 +283,7 @@ impl Pipeline {
                 .iter()
                 .map(|watch| (watch.labels.clone(), watch.rate.is_some()))
                 .collect(),
+            seen: explain::seen(&alerting),
             onset,
             now,
             topology: self.topology.clone(),

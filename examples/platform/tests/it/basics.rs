@@ -192,3 +192,11 @@ fn a_chart_has_the_band_and_names_what_is_outside() {
     assert_eq!(few["max"].as_array().unwrap().last().unwrap(), 90.0);
     app.stop();
 }
+
+#[test]
+fn the_example_configuration_shows_the_defaults() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("aiops.toml");
+    let shown = aiops_platform::config::Config::load(&file).unwrap();
+    let default = aiops_platform::config::Config::default();
+    assert_eq!(format!("{shown:?}"), format!("{default:?}"));
+}
