@@ -83,8 +83,7 @@ impl Candidate {
     /// forecasting competitions.
     pub(super) fn prior(&self) -> f64 {
         match self {
-            Self::Drift | Self::SeasonalNaive(_) => 0.4,
-            Self::Profile(..) => 0.6,
+            Self::Drift | Self::SeasonalNaive(_) | Self::Profile(..) => 0.4,
             Self::Naive | Self::Mstl(_) => 0.8,
             Self::Theta(_) | Self::Ets(..) => 1.0,
             Self::Direct(..) => 1.5,

@@ -236,9 +236,6 @@ impl Auto {
                 all.push(Candidate::Direct(usable.clone(), *horizon, true));
             }
         }
-        if season > 4 {
-            all.push(Candidate::Profile(1, season));
-        }
         if season > 1 && !is_seasonal(values, season) {
             all.push(Candidate::Theta(1));
         }
