@@ -35,7 +35,7 @@ fn equal_to_ruptures() {
         (20.0, &[100, 200, 300]),
     ] {
         let got = indices(&values, |config| {
-            (config.penalty, config.min_segment) = (Some(penalty), 2)
+            (config.penalty, config.min_segment) = (Some(penalty), 2);
         });
         assert_eq!(got, expected, "penalty {penalty}");
     }
