@@ -34,7 +34,7 @@ fn rows(count: usize, columns: usize) -> Array2<f64> {
 
 fn series(count: usize) -> Series {
     let mut rng = Seed(2).rng();
-    let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_secs(60), count).unwrap();
+    let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_mins(1), count).unwrap();
     Series::new(axis, (0..count).map(|_| rng.normal()).collect()).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn forest(criterion: &mut Criterion) {
         bencher.iter(|| {
             model
                 .score_into(black_box(train.view()), &mut scores)
-                .unwrap()
+                .unwrap();
         });
     });
     group.throughput(Throughput::Elements(1));
