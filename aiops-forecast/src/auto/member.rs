@@ -79,8 +79,8 @@ impl Candidate {
         each * n as f64 + 1_000.0
     }
 
-    /// Weight before anything is known about the series, from how the methods did in the
-    /// forecasting competitions.
+    /// Weight before anything is known about the series: our judgement, that a method which looks
+    /// at more of the past is more often right.
     pub(super) fn prior(&self) -> f64 {
         match self {
             Self::Drift | Self::SeasonalNaive(_) | Self::Profile(..) => 0.4,

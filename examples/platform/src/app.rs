@@ -120,7 +120,7 @@ impl App {
         let mut pipeline =
             Pipeline::new(config.clone(), counters.clone(), store).map_err(StartError::Config)?;
         let settings = setup::detection_settings(&config);
-        let offset = recover(&config, &settings, &mut pipeline, queue.offsets().start)?;
+        let offset = recover(&config, &settings, &mut pipeline, queue.offsets())?;
         let intake = Arc::new(Intake::new(queue, counters));
         let shared = Shared {
             config: config.clone(),
@@ -248,7 +248,7 @@ fn recover(
     config: &Config,
     settings: &str,
     pipeline: &mut Pipeline,
-    first: u64,
+    held: Range<u64>,
 ) -> Result<u64, StartError> {
     let found = state::restore(&config.data_dir, settings, pipeline)?;
     for Damaged { aside, why } in &found.damaged {
@@ -262,7 +262,17 @@ fn recover(
         let series = pipeline.watches().len();
         tracing::info!(offset, series, "state restored");
     }
-    Ok(found.offset.unwrap_or(first).max(first))
+    let offset = found.offset.unwrap_or(held.start).max(held.start);
+    if offset > held.end {
+        let end = held.end;
+        tracing::warn!(
+            offset,
+            end,
+            "the queue is not the one of the state; it is read from its start"
+        );
+        return Ok(held.start);
+    }
+    Ok(offset)
 }
 
 /// Takes records from the queue to the pipeline.

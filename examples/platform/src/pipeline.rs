@@ -13,14 +13,14 @@ use aiops_core::{
     AlertStatus, Cause, ChangeEvent, Incident, IncidentStatus, Labels, Matcher, Outcome, Sample,
     Selector, StorageError, Timestamp, Topology,
 };
-use aiops_rca::graph_deviation::GraphDeviation;
+use aiops_rca::investigation::Investigation;
 use serde_json::Value;
 
 use crate::chart::SeriesStoreDebug;
 use crate::component;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::explain::{self, Scene};
+use crate::explain::{self, Candidate, Scene};
 use crate::ingest::Record;
 use crate::notify::Outgoing;
 use crate::setup;
@@ -54,7 +54,7 @@ pub struct Pipeline {
     pub(crate) changes: VecDeque<ChangeEvent>,
     /// Shared with searches for causes, which run beside the pipeline.
     topology: Arc<Topology>,
-    ranker: Arc<GraphDeviation>,
+    ranker: Arc<Investigation>,
     pub(crate) clock: Timestamp,
 }
 
@@ -281,7 +281,15 @@ impl Pipeline {
         Some(Scene {
             series: near
                 .iter()
-                .map(|watch| (watch.labels.clone(), watch.rate.is_some()))
+                .filter_map(|watch| {
+                    let policy = watch.monitor.as_ref()?.config();
+                    Some(Candidate {
+                        labels: watch.labels.clone(),
+                        counter: watch.rate.is_some(),
+                        absolute_floor: policy.absolute_floor,
+                        relative_floor: policy.relative_floor,
+                    })
+                })
                 .collect(),
             seen: explain::seen(&alerting),
             onset,

@@ -8,7 +8,7 @@ use aiops_core::queue::{DiskQueue, DiskQueueConfig};
 use aiops_core::store::{DiskStore, DiskStoreConfig, MemoryStore, MemoryStoreConfig};
 use aiops_core::{Labels, StorageError};
 use aiops_detect::monitor::{SeriesMonitor, SeriesMonitorConfig};
-use aiops_rca::graph_deviation::{GraphDeviation, GraphDeviationConfig};
+use aiops_rca::investigation::{Investigation, InvestigationConfig};
 
 use crate::config::{Config, Detection, RuleFile};
 
@@ -130,8 +130,8 @@ pub fn engine(config: &Config) -> Result<AlertEngine, String> {
 /// # Errors
 ///
 /// None with the defaults.
-pub fn ranker() -> Result<GraphDeviation, String> {
-    GraphDeviation::try_from(GraphDeviationConfig::default()).map_err(|error| error.to_string())
+pub fn ranker() -> Result<Investigation, String> {
+    Investigation::try_from(InvestigationConfig::default()).map_err(|error| error.to_string())
 }
 
 /// The detector of a series that has seen nothing.

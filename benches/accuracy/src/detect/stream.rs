@@ -165,7 +165,8 @@ pub(super) fn figures(
     }))
 }
 
-/// Puts the means over all series into the report, and each series into its details.
+/// Puts the means over all series into the report, and each series into its details. Where no
+/// series has an anomaly, there is nothing to take a mean of.
 pub(super) fn summarise(
     field: &str,
     model: Model,
@@ -179,6 +180,9 @@ pub(super) fn summarise(
             "ns_per_sample": figures.seconds * 1e9 / data.labels.len() as f64,
         });
         report.detail(&data.name, model.name, figures);
+    }
+    if figures.is_empty() {
+        return Ok(());
     }
     let mut put = |key: &str, of: fn(&Figures) -> f64| {
         let all: Vec<f64> = figures.iter().map(|(_, figures)| of(figures)).collect();

@@ -91,6 +91,31 @@ fn samples_models_changes_and_counts_survive_a_restart() {
 }
 
 #[test]
+fn a_queue_that_was_removed_does_not_swallow_what_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = |count: usize| {
+        let app = App::start(quiet(folder.path())).unwrap();
+        let client = Client::of(&app);
+        let text = format!(
+            "depth{{service=\"cart\"}} 1 {}\n",
+            1_700_000_000_000 + count
+        );
+        let answer = client.post("/api/v1/import/prometheus", &TEXT, text.as_bytes());
+        assert_eq!(answer.status, 204);
+        let query = "/api/v1/samples?match=depth&start=1700000000000&end=1700000060000";
+        wait_for("the sample", SOON, || {
+            let answer = client.json(query);
+            let values = answer["series"][0]["values"].as_array()?;
+            (values.len() == count).then_some(())
+        });
+        app.stop();
+    };
+    (1..=3).for_each(stored);
+    std::fs::remove_dir_all(folder.path().join("queue")).unwrap();
+    stored(4);
+}
+
+#[test]
 fn a_busy_port_is_said_with_the_option_that_changes_it() {
     let folder = tempfile::tempdir().unwrap();
     let app = App::start(quiet(folder.path())).unwrap();
