@@ -50,12 +50,13 @@ pub struct LevelChange {
 /// The algorithm. Build it from a [`PeltConfig`].
 ///
 /// ```
-/// use aiops_core::{Series, TimeAxis, Timestamp};
+/// use aiops_core::{Seed, Series, TimeAxis, Timestamp};
 /// use aiops_detect::pelt::{Pelt, PeltConfig};
 /// use std::time::Duration;
 ///
+/// let mut noise = Seed::default().rng();
 /// let level = |minute: usize| if minute < 60 { 20.0 } else { 35.0 };
-/// let values = (0..120).map(|m| level(m) + ((m * 7919) % 13) as f64 / 10.0).collect();
+/// let values = (0..120).map(|minute| level(minute) + noise.normal()).collect();
 /// let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_secs(60), 120)?;
 /// let latency_ms = Series::new(axis, values)?;
 ///

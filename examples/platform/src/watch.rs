@@ -51,7 +51,13 @@ impl Watch {
 
     /// Memory of the watch without its labels, which the store shares.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.monitor.as_ref().map_or(0, SeriesMonitor::size_bytes)
+        // The monitor lies in the watch, and counts itself.
+        let watch = size_of::<Self>() - size_of::<SeriesMonitor>();
+        watch
+            + self
+                .monitor
+                .as_ref()
+                .map_or(size_of::<SeriesMonitor>(), SeriesMonitor::size_bytes)
     }
 }
 
