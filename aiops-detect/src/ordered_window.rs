@@ -8,22 +8,26 @@ const FIRST_CAPACITY: usize = 16;
 /// `O(log window)` comparisons and one move of at most `2 * window` bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OrderedWindow {
-    window: usize,
+    window: u16,
+    oldest: u16,
     /// The samples; a full window is overwritten in turn, from `oldest` on.
     values: Vec<f64>,
     /// Slots of `values` by increasing value; equal values by age, oldest first.
     order: Vec<u16>,
-    oldest: usize,
 }
 
 impl OrderedWindow {
-    /// Of the last `window` samples, at most 65535.
+    /// Of the last `window` samples.
+    ///
+    /// # Panics
+    ///
+    /// When the window is larger than 65535.
     pub(crate) fn new(window: usize) -> Self {
         Self {
-            window,
+            window: narrow(window),
+            oldest: 0,
             values: Vec::new(),
             order: Vec::new(),
-            oldest: 0,
         }
     }
 
@@ -44,7 +48,7 @@ impl OrderedWindow {
     /// Adds a finite value in place of the oldest one of a full window.
     pub(crate) fn push(&mut self, value: f64) {
         let value = value + 0.0; // one zero, not two
-        if self.values.len() < self.window {
+        if self.values.len() < usize::from(self.window) {
             self.append(value);
         } else {
             self.replace_oldest(value);
@@ -73,7 +77,9 @@ impl OrderedWindow {
     fn append(&mut self, value: f64) {
         let slot = self.values.len();
         if slot == self.values.capacity() {
-            let more = slot.max(FIRST_CAPACITY).min(self.window - slot);
+            let more = slot
+                .max(FIRST_CAPACITY)
+                .min(usize::from(self.window) - slot);
             self.values.reserve_exact(more);
             self.order.reserve_exact(more);
         }
@@ -83,7 +89,7 @@ impl OrderedWindow {
     }
 
     fn replace_oldest(&mut self, value: f64) {
-        let slot = self.oldest;
+        let slot = usize::from(self.oldest);
         let old = self.values[slot];
         // Equal values are ordered by age, so the oldest sample is the first of its equals.
         let from = self.rank_before_equals(old);
@@ -100,16 +106,21 @@ impl OrderedWindow {
         self.oldest = if slot + 1 == self.values.len() {
             0
         } else {
-            slot + 1
+            self.oldest + 1
         };
     }
+}
+
+/// Checked where the window is configured.
+fn narrow(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or_else(|_| panic!("a window of {count} samples, at most 65535"))
 }
 
 /// Stored form: the samples as they lie, and which is the oldest.
 #[cfg(feature = "serde")]
 impl OrderedWindow {
     pub(crate) fn oldest(&self) -> usize {
-        self.oldest
+        self.oldest.into()
     }
 
     /// # Errors
@@ -136,10 +147,10 @@ impl OrderedWindow {
             .collect();
         order.sort_by(|&a, &b| values[usize::from(a)].total_cmp(&values[usize::from(b)]));
         Ok(Self {
-            window,
+            window: narrow(window),
+            oldest: narrow(oldest),
             values,
             order,
-            oldest,
         })
     }
 }

@@ -19,6 +19,8 @@ use aiops_platform::setup;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const SERIES: usize = 10_000;
+/// Samples of each series before anything is measured: an hour.
+const BEFORE: i64 = 240;
 
 fn labels() -> Vec<Labels> {
     (0..SERIES)
@@ -71,7 +73,7 @@ fn whole_path(criterion: &mut Criterion) {
     let mut interner = LabelInterner::new(2 * SERIES);
     let mut stored = LabelInterner::new(2 * SERIES);
     let (all, mut step, mut offset, mut tick) = (labels(), 0, 0, Timestamp::MIN);
-    let mut round = |body: &[u8]| {
+    let mut round = |pipeline: &mut Pipeline, body: &[u8]| {
         let mut batch = Batch::default();
         let report =
             remote_write::decode(body, &Limits::default(), &mut interner, &mut batch).unwrap();
@@ -95,10 +97,18 @@ fn whole_path(criterion: &mut Criterion) {
         intake.queue().release(offset).unwrap();
         step += 1;
     };
-    for warm in 0..64 {
-        round(&body(&all, warm));
+    for warm in 0..BEFORE {
+        round(&mut pipeline, &body(&all, warm));
     }
-    let mut next = 64;
+    let stats = pipeline.store().stats();
+    let watched = pipeline.overview().detector_bytes;
+    println!(
+        "memory per series with {} samples: store {} bytes, detector {} bytes",
+        stats.samples / stats.series,
+        stats.memory_bytes / stats.series,
+        watched / stats.series,
+    );
+    let mut next = BEFORE;
     let mut group = criterion.benchmark_group("pipeline");
     group.throughput(Throughput::Elements(SERIES as u64));
     group
@@ -110,19 +120,11 @@ fn whole_path(criterion: &mut Criterion) {
                 next += 1;
                 body(&all, next)
             },
-            |body| round(&body),
+            |body| round(&mut pipeline, &body),
             BatchSize::PerIteration,
         );
     });
     group.finish();
-    let stats = pipeline.store().stats();
-    let watched = pipeline.overview().detector_bytes;
-    println!(
-        "memory per series with {} samples: store {} bytes, detector {} bytes",
-        stats.samples / stats.series,
-        stats.memory_bytes / stats.series,
-        watched / stats.series,
-    );
 }
 
 criterion_group!(benches, whole_path);
