@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiops_core::Selector;
+use aiops_detect::monitor::Direction;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -251,24 +252,32 @@ pub struct Floor {
     pub selector: Selector,
     /// In the unit of the series.
     pub absolute: f64,
+    /// Which changes are watched: `both` unless given, `up` or `down`.
+    #[serde(default)]
+    pub direction: Direction,
 }
 
 fn default_floors() -> Vec<Floor> {
+    use Direction::{Both, Up};
     [
-        (r#"{__name__=~"host_cpu_.*_percent"}"#, 25.0),
-        (r#"{__name__=~".*_percent"}"#, 5.0),
-        (r#"{__name__=~"host_load.*"}"#, 2.0),
-        (r#"{__name__=~"host_processes"}"#, 50.0),
+        // Nobody needs to know that a host has become idle.
+        (r#"{__name__=~"host_cpu_(core_)?busy_percent"}"#, 25.0, Up),
+        (r#"{__name__=~"host_cpu_.*_percent"}"#, 25.0, Both),
+        (r#"{__name__=~".*_percent"}"#, 5.0, Both),
+        (r#"{__name__=~"host_load.*"}"#, 2.0, Up),
+        (r#"{__name__=~"host_processes"}"#, 50.0, Both),
         (
             r#"{__name__=~"host_(network|disk)_.*_bytes_per_second"}"#,
             1e6,
+            Both,
         ),
-        (r#"{__name__=~".*_bytes"}"#, 16e6),
+        (r#"{__name__=~".*_bytes"}"#, 16e6, Both),
     ]
     .into_iter()
-    .map(|(text, absolute)| Floor {
+    .map(|(text, absolute, direction)| Floor {
         selector: built_in(text),
         absolute,
+        direction,
     })
     .collect()
 }
@@ -355,7 +364,7 @@ fn default_rules() -> Vec<RuleFile> {
         unusual(
             "UnusualCpu",
             "host_cpu_busy_percent",
-            "CPU of {{ $labels.host }} is unusually busy or idle: {{ printf \"%.1f\" $value }} %",
+            "CPU of {{ $labels.host }} is unusually busy: {{ printf \"%.1f\" $value }} %",
         ),
         unusual(
             "UnusualMemory",

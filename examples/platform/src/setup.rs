@@ -148,13 +148,15 @@ fn try_monitor(detection: &Detection, labels: &Labels) -> Result<SeriesMonitor, 
     let floor = detection
         .floors
         .iter()
-        .find(|floor| floor.selector.matches(labels))
-        .map_or(0.0, |floor| floor.absolute);
+        .find(|floor| floor.selector.matches(labels));
     let mut wanted = SeriesMonitorConfig::default();
     wanted.detector.window = detection.window;
     wanted.detector.warmup = wanted.detector.warmup.min(detection.window);
     wanted.threshold = detection.threshold;
-    wanted.policy.absolute_floor = floor;
+    if let Some(floor) = floor {
+        wanted.policy.absolute_floor = floor.absolute;
+        wanted.policy.direction = floor.direction;
+    }
     wanted.policy.relative_floor = detection.relative_floor;
     wanted.policy.votes_needed = detection.votes_needed;
     wanted.policy.votes_of = detection.votes_of;
@@ -184,4 +186,31 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use aiops_core::{Sample, Timestamp};
+
+    use super::*;
+
+    /// Anomalies among 40 samples at `then`, after 100 around `first`.
+    fn anomalies(metric: &str, first: f64, then: f64) -> usize {
+        let labels = Labels::of([("__name__", metric), ("host", "web-1")]).expect("labels");
+        let mut monitor = monitor(&Detection::default(), &labels);
+        let level = |second: i32| if second < 100 { first } else { then };
+        let is_anomalous = |second: &i32| {
+            let time = Timestamp::from_secs(i64::from(*second)).expect("in range");
+            let value = level(*second) + f64::from(second % 3);
+            monitor.update(Sample::new(time, value)).is_anomalous()
+        };
+        (0..140).filter(is_anomalous).count()
+    }
+
+    #[test]
+    fn a_busy_processor_is_unusual_and_an_idle_one_is_not() {
+        assert!(anomalies("host_cpu_busy_percent", 10.0, 95.0) > 30);
+        assert_eq!(anomalies("host_cpu_busy_percent", 95.0, 10.0), 0);
+        assert!(anomalies("host_memory_used_percent", 80.0, 20.0) > 30);
+    }
 }
