@@ -61,7 +61,7 @@ fn acknowledge(number: u64) {
 
 /// Not a test: what the tests below start.
 #[test]
-#[ignore = "started by other tests"]
+#[ignore = "the process that the kill tests of this file start and kill"]
 fn writer() {
     let Ok(job) = std::env::var(JOB) else {
         return;

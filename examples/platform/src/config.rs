@@ -13,6 +13,8 @@ use thiserror::Error;
 
 use crate::duration;
 
+mod defaults;
+
 /// A configuration that cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -119,10 +121,10 @@ impl Default for Config {
             scrape: Vec::new(),
             limits: Limits::default(),
             detection: Detection::default(),
-            rules: default_rules(),
+            rules: defaults::rules(),
             alerting: Alerting::default(),
             webhooks: Vec::new(),
-            forecasts: default_forecasts(),
+            forecasts: defaults::forecasts(),
             calls: Vec::new(),
         }
     }
@@ -235,7 +237,7 @@ impl Default for Detection {
             window: 240,
             threshold: 8.0,
             relative_floor: 0.1,
-            floors: default_floors(),
+            floors: defaults::floors(),
             votes_needed: 6,
             votes_of: 10,
             adapt_after: 600,
@@ -255,31 +257,6 @@ pub struct Floor {
     /// Which changes are watched: `both` unless given, `up` or `down`.
     #[serde(default)]
     pub direction: Direction,
-}
-
-fn default_floors() -> Vec<Floor> {
-    use Direction::{Both, Up};
-    [
-        // Nobody needs to know that a host has become idle.
-        (r#"{__name__=~"host_cpu_(core_)?busy_percent"}"#, 25.0, Up),
-        (r#"{__name__=~"host_cpu_.*_percent"}"#, 25.0, Both),
-        (r#"{__name__=~".*_percent"}"#, 5.0, Both),
-        (r#"{__name__=~"host_load.*"}"#, 2.0, Up),
-        (r#"{__name__=~"host_processes"}"#, 50.0, Both),
-        (
-            r#"{__name__=~"host_(network|disk)_.*_bytes_per_second"}"#,
-            1e6,
-            Both,
-        ),
-        (r#"{__name__=~".*_bytes"}"#, 16e6, Both),
-    ]
-    .into_iter()
-    .map(|(text, absolute, direction)| Floor {
-        selector: built_in(text),
-        absolute,
-        direction,
-    })
-    .collect()
 }
 
 /// Something that people are told about.
@@ -344,57 +321,6 @@ impl RuleFile {
             annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
         }
     }
-}
-
-fn default_rules() -> Vec<RuleFile> {
-    let rule = |name: &str, selector: &str, summary: &str| {
-        RuleFile::without_condition(name, built_in(selector), summary)
-    };
-    let unusual = |name, selector, summary| RuleFile {
-        anomaly: Some(0.0),
-        ..rule(name, selector, summary)
-    };
-    let over = |name, selector, limit, resolve, summary| RuleFile {
-        above: Some(limit),
-        resolve: Some(resolve),
-        hold: Duration::from_mins(1),
-        ..rule(name, selector, summary)
-    };
-    vec![
-        unusual(
-            "UnusualCpu",
-            "host_cpu_busy_percent",
-            "CPU of {{ $labels.host }} is unusually busy: {{ printf \"%.1f\" $value }} %",
-        ),
-        unusual(
-            "UnusualMemory",
-            "host_memory_used_percent",
-            "Memory of {{ $labels.host }} is unusual: {{ printf \"%.1f\" $value }} % in use",
-        ),
-        over(
-            "DiskAlmostFull",
-            "host_disk_used_percent",
-            95.0,
-            93.0,
-            "{{ $labels.mount }} of {{ $labels.host }} is {{ printf \"%.1f\" $value }} % full",
-        ),
-        over(
-            "MemoryAlmostFull",
-            "host_memory_used_percent",
-            95.0,
-            90.0,
-            "Memory of {{ $labels.host }} is {{ printf \"%.1f\" $value }} % in use",
-        ),
-        RuleFile {
-            below: Some(1.0),
-            hold: Duration::from_mins(1),
-            ..rule(
-                "TargetDown",
-                "up",
-                "{{ $labels.job }} at {{ $labels.instance }} is down",
-            )
-        },
-    ]
 }
 
 /// How alerts become notifications.
@@ -470,22 +396,6 @@ fn forecast_horizon() -> Duration {
     Duration::from_hours(168)
 }
 
-fn default_forecasts() -> Vec<ForecastTarget> {
-    [
-        "host_disk_used_percent",
-        "host_memory_used_percent",
-        "host_swap_used_percent",
-    ]
-    .into_iter()
-    .map(|metric| ForecastTarget {
-        selector: Selector::metric(metric),
-        above: Some(99.0),
-        below: None,
-        horizon: forecast_horizon(),
-    })
-    .collect()
-}
-
 /// `from` calls `to`: trouble in `to` shows in `from`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -494,11 +404,6 @@ pub struct Call {
     pub from: String,
     /// The callee.
     pub to: String,
-}
-
-fn built_in(text: &str) -> Selector {
-    text.parse()
-        .unwrap_or_else(|error| panic!("built-in selector `{text}`: {error}"))
 }
 
 fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Selector, D::Error> {
