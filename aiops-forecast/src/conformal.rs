@@ -16,7 +16,7 @@ use aiops_core::{
 };
 
 use crate::grid::finite;
-use crate::normal;
+use aiops_core::numerics::normal;
 
 /// As many scores as the belief that the model's own width is right counts for.
 const PRIOR: f64 = 8.0;

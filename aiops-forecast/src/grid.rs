@@ -7,7 +7,7 @@ use aiops_core::{
     AxisView, DataError, Forecast, ForecastError, SeriesView, TimeAxis, Timestamp, check_request,
 };
 
-use crate::normal;
+use aiops_core::numerics::normal;
 
 /// The next instant and the distance of the instants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

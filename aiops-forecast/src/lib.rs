@@ -79,7 +79,6 @@ pub mod moving_average;
 pub mod mstl;
 pub mod naive;
 mod naive2;
-mod normal;
 mod optimise;
 pub mod smoothing;
 pub mod stl;

@@ -1,4 +1,8 @@
-//! Numbers that several crates compute: robust statistics, exact sums, stable hashes.
+//! Numbers that several crates compute: robust statistics, exact sums, stable hashes, distributions.
+
+pub mod beta;
+pub mod normal;
+pub mod student;
 
 /// Makes the median absolute deviation of a normal sample consistent with its standard
 /// deviation: 1 / Phi^-1(3/4).

@@ -21,7 +21,7 @@ use crate::conformal::{Factors, Scores};
 use crate::grid::{Grid, Moments, filled, finite};
 use crate::mstl::check_seasons;
 use crate::naive2::is_seasonal;
-use crate::normal;
+use aiops_core::numerics::normal;
 use member::{Candidate, Member};
 use trial::{Trial, Windows};
 

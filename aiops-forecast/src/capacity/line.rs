@@ -7,7 +7,7 @@ use aiops_core::numerics::{MAD_TO_SIGMA, median_and_mad};
 
 use super::season::Season;
 use super::{CapacityConfig, Past, Pattern};
-use crate::normal::tail_quantile;
+use aiops_core::numerics::normal::tail_quantile;
 
 /// Simulated instants of one path.
 const INSTANTS: usize = 192;

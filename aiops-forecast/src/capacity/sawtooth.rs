@@ -4,7 +4,7 @@ use aiops_core::numerics::{Welford, median};
 
 use super::jumps::Jump;
 use super::{CapacityConfig, Past, Pattern};
-use crate::normal::tail_quantile;
+use aiops_core::numerics::normal::tail_quantile;
 
 /// Teeth seen at least.
 const MIN_TEETH: usize = 2;
