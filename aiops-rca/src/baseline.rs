@@ -1,5 +1,7 @@
 //! What is normal for one metric.
 
+use crate::order;
+
 /// Interquartile range of a normal distribution in units of its standard deviation.
 const IQR_TO_SIGMA: f64 = 1.349;
 /// Windows of the normal samples that are looked at.
@@ -10,6 +12,53 @@ const MIN_BLOCKS: usize = 8;
 const TOP_SHARE: f64 = 0.2;
 /// Largest score, so that no sum of scores overflows.
 pub(crate) const MAX_SCORE: f64 = 1e6;
+
+/// Where normal samples lie, before any floor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Center {
+    pub(crate) median: f64,
+    /// Robust standard deviation from the quartiles.
+    from_quartiles: f64,
+    /// Standard deviation around the median, where the quartiles are equal: mostly one value, and
+    /// rare others are part of what is normal.
+    from_squares: f64,
+}
+
+impl Center {
+    /// Of samples without missing values; `None` of none. `keys` is overwritten.
+    pub(crate) fn of(values: &[f64], keys: &mut Vec<u64>) -> Option<Self> {
+        let count = values.len();
+        if count == 0 {
+            return None;
+        }
+        keys.clear();
+        keys.extend(values.iter().map(|x| order::key(*x)));
+        let [low, median, high] = order::quartiles(keys);
+        let from_quartiles = (high - low).min(f64::MAX) / IQR_TO_SIGMA;
+        let from_squares = if from_quartiles == 0.0 {
+            let squares = values
+                .iter()
+                .map(|x| distance(*x, median).powi(2) / count as f64);
+            squares.sum::<f64>().sqrt().min(f64::MAX)
+        } else {
+            0.0
+        };
+        Some(Self {
+            median,
+            from_quartiles,
+            from_squares,
+        })
+    }
+
+    /// The level that a metric without any spread went to: a change from nothing is as large as
+    /// what came of it. 0 for all others.
+    pub(crate) fn new_level(&self, faulty: impl Iterator<Item = f64>) -> f64 {
+        if self.from_quartiles > 0.0 {
+            return 0.0;
+        }
+        faulty.map(f64::abs).fold(0.0, f64::max)
+    }
+}
 
 /// Centre and spread of the normal samples, and how far their windows strayed.
 #[derive(Clone, Debug)]
@@ -36,8 +85,6 @@ pub(crate) struct Extent {
 /// How a baseline is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Samples that the incident has, and so the length of the windows of normal samples.
-    pub(crate) window: usize,
     /// Smallest spread, as a share of the level.
     pub(crate) relative_floor: f64,
     /// A level to which the floor applies besides the centre of the normal samples.
@@ -47,36 +94,40 @@ pub(crate) struct Shape {
 }
 
 impl Baseline {
-    /// From samples in order of time without missing values; `None` of none.
-    pub(crate) fn new(normal: &[f64], shape: Shape) -> Option<Self> {
-        if normal.is_empty() {
-            return None;
-        }
-        let (center, mut spread) = center_and_spread(normal);
-        if spread == 0.0 {
-            // Mostly one value: rare others are part of what is normal.
-            let n = normal.len() as f64;
-            let squares = normal.iter().map(|x| distance(*x, center).powi(2) / n);
-            spread = squares.sum::<f64>().sqrt().min(f64::MAX);
-        }
-        let level = center.abs().max(shape.level.abs());
-        let mut baseline = Self {
-            center,
+    /// Without windows.
+    pub(crate) fn around(at: Center, shape: Shape) -> Self {
+        let level = at.median.abs().max(shape.level.abs());
+        let spread = if at.from_quartiles == 0.0 {
+            at.from_squares
+        } else {
+            at.from_quartiles
+        };
+        Self {
+            center: at.median,
             spread: spread
                 .max(shape.relative_floor * level)
                 .clamp(f64::MIN_POSITIVE, f64::MAX),
             weights: shape.weights,
             blocks: Vec::new(),
-        };
-        let len = shape.window.clamp(1, normal.len().div_ceil(MIN_BLOCKS));
-        let mut scratch = Vec::with_capacity(len);
-        baseline.blocks = normal
+        }
+    }
+
+    /// Adds windows of the normal samples, which are in order of time and without missing values,
+    /// each as long as the incident, which has `window` samples.
+    pub(crate) fn with_blocks(
+        mut self,
+        normal: &[f64],
+        window: usize,
+        keys: &mut Vec<u64>,
+    ) -> Self {
+        let len = window.clamp(1, normal.len().div_ceil(MIN_BLOCKS).max(1));
+        self.blocks = normal
             .rchunks_exact(len)
             .take(MAX_BLOCKS)
-            .filter_map(|block| baseline.extent(block.iter().copied(), &mut scratch))
+            .filter_map(|block| self.extent(block.iter().copied(), keys))
             .map(|extent| extent.score)
             .collect();
-        Some(baseline)
+        self
     }
 
     /// Distance from the centre in spreads, with its sign.
@@ -85,53 +136,41 @@ impl Baseline {
         z.clamp(-MAX_SCORE, MAX_SCORE)
     }
 
-    /// How far a window strays; `None` when it has no sample. `scratch` is overwritten.
+    /// How far a window strays; `None` when it has no sample. `keys` is overwritten.
     pub(crate) fn extent(
         &self,
         window: impl Iterator<Item = f64>,
-        scratch: &mut Vec<f64>,
+        keys: &mut Vec<u64>,
     ) -> Option<Extent> {
-        scratch.clear();
-        scratch.extend(window.filter(|x| !x.is_nan()).map(|x| self.z(x)));
-        if scratch.is_empty() {
+        keys.clear();
+        keys.extend(window.filter(|x| !x.is_nan()).map(order::key));
+        if keys.is_empty() {
             return None;
         }
-        let top = ((scratch.len() as f64 * TOP_SHARE).ceil() as usize).max(1);
-        let last = scratch.len() - top;
-        scratch.select_nth_unstable_by(last, f64::total_cmp);
-        let (up, highest) = mean_and(&scratch[last..], f64::max);
-        scratch.select_nth_unstable_by(top - 1, f64::total_cmp);
-        let (down, lowest) = mean_and(&scratch[..top], f64::min);
+        let top = ((keys.len() as f64 * TOP_SHARE).ceil() as usize).max(1);
+        let last = keys.len() - top;
+        keys.select_nth_unstable(last);
+        let (up, highest) = self.mean_and(&keys[last..], u64::max);
+        let rest = if top <= last { last } else { keys.len() };
+        keys[..rest].select_nth_unstable(top - 1);
+        let (down, lowest) = self.mean_and(&keys[..top], u64::min);
         let (up, down) = (up * self.weights.0, -down * self.weights.1);
         let above = up >= down;
-        let (score, z) = if above { (up, highest) } else { (down, lowest) };
+        let (score, value) = if above { (up, highest) } else { (down, lowest) };
         Some(Extent {
             score: score.max(0.0),
-            value: self.center + z * self.spread,
+            value,
             above,
         })
     }
-}
 
-/// Median and robust standard deviation from the quartiles.
-pub(crate) fn center_and_spread(values: &[f64]) -> (f64, f64) {
-    let mut scratch = values.to_vec();
-    let quartile = |scratch: &mut [f64], level: f64| {
-        let place = level * (scratch.len() - 1) as f64;
-        let below = place.floor() as usize;
-        let (_, &mut low, above) = scratch.select_nth_unstable_by(below, f64::total_cmp);
-        let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
-        low + (place - below as f64) * (high - low)
-    };
-    let center = quartile(&mut scratch, 0.5);
-    let iqr = quartile(&mut scratch, 0.75) - quartile(&mut scratch, 0.25);
-    (center, iqr.min(f64::MAX) / IQR_TO_SIGMA)
-}
-
-fn mean_and(values: &[f64], pick: fn(f64, f64) -> f64) -> (f64, f64) {
-    let sum: f64 = values.iter().sum();
-    let extreme = values.iter().copied().reduce(pick).unwrap_or(f64::NAN);
-    (sum / values.len() as f64, extreme)
+    /// Mean distance of some values, and the most extreme of them.
+    fn mean_and(&self, keys: &[u64], pick: fn(u64, u64) -> u64) -> (f64, f64) {
+        let sum: f64 = keys.iter().map(|key| self.z(order::value(*key))).sum();
+        let extreme = keys.iter().copied().reduce(pick);
+        let extreme = extreme.map_or(f64::NAN, order::value);
+        (sum / keys.len() as f64, extreme)
+    }
 }
 
 /// Absolute distance that stays finite.

@@ -46,7 +46,7 @@
 //!
 //! | method | needs | cost for each case | finds | misses |
 //! |---|---|---|---|---|
-//! | [`deviation`] | metrics | a sort of each metric's samples | what strayed furthest from normal | what is cause and what is effect |
+//! | [`deviation`] | metrics | order statistics of each metric's samples | what strayed furthest from normal | what is cause and what is effect |
 //! | [`graph_deviation`] | metrics, topology | the same | the deepest dependency in trouble, and the change before it | trouble that travels with the calls |
 //! | [`regression_test`] | metrics, topology | and a regression for each metric | what its causes do not explain, several causes at once | what lies outside the linear range |
 //! | [`investigation`] | any of metrics, topology, symptom, changes | and a regression for each metric that strayed | the first failure, what followed, who noticed, the guilty change | faults that no metric shows |
@@ -88,6 +88,7 @@ pub mod investigation;
 mod linear;
 pub mod metrics;
 pub mod onset;
+mod order;
 mod reading;
 pub mod regression_test;
 mod residual;

@@ -1,11 +1,12 @@
 //! What each metric of a case did: the common ground of the rankers.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use aiops_core::{Band, Case, ComponentMetric, Evidence, Fact, SeriesView, TimeRange, Timestamp};
 
-use crate::baseline::{Baseline, Extent, MAX_SCORE, Shape, center_and_spread};
+use crate::baseline::{Baseline, Center, Extent, MAX_SCORE, Shape};
 use crate::class::MetricClass;
 use crate::onset::Onset;
 
@@ -85,6 +86,13 @@ pub(crate) struct Scene<'a> {
     pub(crate) threshold: f64,
 }
 
+/// Memory for one metric at a time.
+#[derive(Debug, Default)]
+struct Buffers {
+    normal: Vec<f64>,
+    keys: Vec<u64>,
+}
+
 /// How metrics are measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measure {
@@ -97,9 +105,10 @@ pub(crate) struct Measure {
 impl Measure {
     /// `None` when no metric left its normal values at any time.
     pub(crate) fn scene<'a>(&self, case: &Case<'a>) -> Option<Scene<'a>> {
+        let references = self.onset.references(case.metrics);
         let onset = match case.onset {
-            Some(noticed) => self.onset.before(noticed, case.metrics),
-            None => self.onset.find(case.metrics)?,
+            Some(noticed) => self.onset.back_from(noticed, case.metrics, &references),
+            None => self.onset.scan(case.metrics, &references)?,
         };
         let end = case
             .metrics
@@ -107,11 +116,11 @@ impl Measure {
             .filter_map(|metric| metric.observed.axis().last())
             .max()?;
         let mut components: BTreeMap<&str, Vec<Reading<'_>>> = BTreeMap::new();
-        let mut scratch = Vec::new();
-        for (index, metric) in case.metrics.iter().enumerate() {
+        let mut buffers = Buffers::default();
+        for (index, (metric, reference)) in case.metrics.iter().zip(references).enumerate() {
             let readings = components.entry(metric.component).or_default();
             readings.extend(
-                self.read(metric, onset, end, &mut scratch)
+                self.read(metric, reference, onset..end, &mut buffers)
                     .map(|reading| Reading { index, ..reading }),
             );
         }
@@ -130,44 +139,46 @@ impl Measure {
         })
     }
 
+    /// `reference` is the centre of the metric's reference, where that has enough samples.
     fn read<'a>(
         &self,
         metric: &ComponentMetric<'a>,
-        onset: Timestamp,
-        end: Timestamp,
-        scratch: &mut Vec<f64>,
+        reference: Option<Center>,
+        incident: Range<Timestamp>,
+        buffers: &mut Buffers,
     ) -> Option<Reading<'a>> {
+        let Buffers { normal, keys } = buffers;
         let observed = metric.observed;
-        let split = observed.axis().position(onset);
-        let before = observed.slice(0, split);
+        let split = observed.axis().position(incident.start);
         let after = observed.slice(split, observed.len());
-        let mut normal: Vec<f64> = metric
-            .reference
-            .into_iter()
-            .flat_map(SeriesView::present)
-            .collect();
-        if normal.len() < self.min_reference {
-            normal.extend(before.present());
+        normal.clear();
+        normal.extend(metric.reference.into_iter().flat_map(SeriesView::present));
+        if reference.is_none() {
+            normal.extend(observed.slice(0, split).present());
         }
         if normal.len() < MIN_NORMAL {
             return None;
         }
-        let faulty: Vec<f64> = after.present().collect();
+        let center = match reference {
+            Some(center) => center,
+            None => Center::of(normal, keys)?,
+        };
         let shape = Shape {
-            window: faulty.len(),
             relative_floor: self.relative_floor,
-            level: new_level(&normal, &faulty),
+            level: center.new_level(after.present()),
             weights: MetricClass::of(metric.metric).weights(),
         };
-        let baseline = Baseline::new(&normal, shape)?;
-        let silence = || self.silence(metric, onset, end);
-        let frozen = || frozen(&normal, metric);
-        let mut deviation = || deviation(&baseline, metric, onset, scratch);
-        let best = [deviation(), silence(), frozen()]
+        let baseline =
+            Baseline::around(center, shape).with_blocks(normal, after.present().count(), keys);
+        let best = [
+            deviation(&baseline, after, incident.start, keys),
+            self.silence(metric, &incident),
+            frozen(normal, metric),
+        ];
+        let (score, what) = best
             .into_iter()
             .flatten()
-            .reduce(|best, other| if other.0 > best.0 { other } else { best });
-        let (score, what) = best?;
+            .reduce(|best, other| if other.0 > best.0 { other } else { best })?;
         Some(Reading {
             metric: metric.metric,
             index: 0,
@@ -181,9 +192,16 @@ impl Measure {
     fn silence(
         &self,
         metric: &ComponentMetric<'_>,
-        onset: Timestamp,
-        end: Timestamp,
+        incident: &Range<Timestamp>,
     ) -> Option<(f64, What)> {
+        let (onset, end) = (incident.start, incident.end);
+        let axis = metric.observed.axis();
+        let values = metric.observed.values();
+        let last = values.iter().rposition(|value| !value.is_nan());
+        let last = last.map_or(onset, |place| axis.at(place));
+        if last >= end {
+            return None;
+        }
         let present = |view: SeriesView<'_>| -> Vec<Timestamp> {
             view.iter()
                 .filter(|s| !s.value.is_nan())
@@ -200,7 +218,6 @@ impl Measure {
         if usual > mean.saturating_mul(STEADY) {
             return None;
         }
-        let last = times.last().copied().unwrap_or(onset);
         let around = usual.saturating_mul(2);
         if last < onset.saturating_sub(around) {
             return None; // it stopped before anything happened
@@ -209,15 +226,6 @@ impl Measure {
         let score = ratio(silent, usual);
         (score >= SILENCE).then_some((score, What::Vanished { last }))
     }
-}
-
-/// The level that a metric without any spread went to: a change from nothing is as large as what
-/// came of it.
-pub(crate) fn new_level(normal: &[f64], faulty: &[f64]) -> f64 {
-    if center_and_spread(normal).1 > 0.0 {
-        return 0.0;
-    }
-    faulty.iter().map(|x| x.abs()).fold(0.0, f64::max)
 }
 
 fn ratio(a: Duration, b: Duration) -> f64 {
@@ -255,13 +263,11 @@ fn leave_one_out(blocks: &[f64]) -> Vec<f64> {
 
 fn deviation(
     baseline: &Baseline,
-    metric: &ComponentMetric<'_>,
+    after: SeriesView<'_>,
     onset: Timestamp,
-    scratch: &mut Vec<f64>,
+    keys: &mut Vec<u64>,
 ) -> Option<(f64, What)> {
-    let from = metric.observed.axis().position(onset);
-    let after = metric.observed.slice(from, metric.observed.len());
-    let extent = baseline.extent(after.values().iter().copied(), scratch)?;
+    let extent = baseline.extent(after.values().iter().copied(), keys)?;
     let widening = widening(baseline.blocks.iter());
     let reach = (BAND * widening * baseline.spread).min(f64::MAX);
     let band = Band {
@@ -305,6 +311,9 @@ fn frozen(normal: &[f64], metric: &ComponentMetric<'_>) -> Option<(f64, What)> {
     for (index, _) in backwards.take_while(|(_, x)| **x == value) {
         (start, run) = (index, run + 1);
     }
+    if run < MIN_FROZEN {
+        return None;
+    }
     let (mut longest, mut current) = (1_usize, 1_usize);
     for pair in normal.windows(2) {
         current = if pair[0] == pair[1] { current + 1 } else { 1 };
@@ -312,7 +321,7 @@ fn frozen(normal: &[f64], metric: &ComponentMetric<'_>) -> Option<(f64, What)> {
     }
     let score = (run as f64 / longest as f64).min(MAX_SCORE);
     let since = metric.observed.axis().at(start);
-    (run >= MIN_FROZEN && score >= FROZEN).then_some((score, What::Frozen { value, since }))
+    (score >= FROZEN).then_some((score, What::Frozen { value, since }))
 }
 
 /// The score that the normal windows of all metrics together reached by chance: the largest over

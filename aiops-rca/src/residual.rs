@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::{AxisView, Case, SeriesView, Timestamp};
 
-use crate::baseline::{Baseline, Shape, center_and_spread};
+use crate::baseline::{Baseline, Center, Shape};
 use crate::class::MetricClass;
 use crate::graph::{self, Towards};
 use crate::linear;
-use crate::reading::new_level;
 
 /// Causal parents of a metric, at most; those of the most similar kind first.
 const MAX_PARENTS: usize = 12;
@@ -29,6 +28,7 @@ pub(crate) struct Rows<'a> {
 pub(crate) struct Causal<'c, 'a> {
     case: &'c Case<'a>,
     rows: Vec<Rows<'a>>,
+    classes: Vec<MetricClass>,
     relative_floor: f64,
     by_component: BTreeMap<&'a str, Vec<usize>>,
 }
@@ -57,16 +57,17 @@ impl<'c, 'a> Causal<'c, 'a> {
             }
         });
         let rows = rows.collect();
+        let classes = case.metrics.iter();
+        let classes = classes
+            .map(|metric| MetricClass::of(metric.metric))
+            .collect();
         Self {
             case,
             rows,
+            classes,
             relative_floor,
             by_component,
         }
-    }
-
-    fn class(&self, metric: usize) -> MetricClass {
-        MetricClass::of(self.case.metrics[metric].metric)
     }
 
     /// The metrics that may move this one: the same metric of the dependencies for latency and
@@ -76,7 +77,7 @@ impl<'c, 'a> Causal<'c, 'a> {
         let own = &self.case.metrics[metric];
         let siblings = &self.by_component[own.component];
         let single = siblings.len() == 1;
-        let class = self.class(metric);
+        let class = self.classes[metric];
         let towards = match class {
             _ if single => Some(Towards::Dependencies),
             MetricClass::Latency | MetricClass::Errors | MetricClass::Success => {
@@ -98,7 +99,7 @@ impl<'c, 'a> Causal<'c, 'a> {
             }
         }
         if !single && class != MetricClass::Traffic {
-            let traffic = |other: &usize| self.class(*other) == MetricClass::Traffic;
+            let traffic = |other: &usize| self.classes[*other] == MetricClass::Traffic;
             parents.extend(siblings.iter().copied().filter(traffic));
         }
         parents.truncate(MAX_PARENTS);
@@ -110,8 +111,7 @@ impl<'c, 'a> Causal<'c, 'a> {
     pub(crate) fn score(&self, metric: usize, widen: impl Fn(&Baseline) -> f64) -> Option<f64> {
         let parents = self.parents(metric);
         let own = self.rows[metric];
-        let complete = own.normal.present().count();
-        if parents.is_empty() || complete < parents.len() + MIN_SPARE_ROWS {
+        if parents.is_empty() || own.normal.present().count() < parents.len() + MIN_SPARE_ROWS {
             return None;
         }
         let columns = |pick: fn(Rows<'a>) -> SeriesView<'a>| -> Vec<Vec<f64>> {
@@ -125,18 +125,19 @@ impl<'c, 'a> Causal<'c, 'a> {
         let normal = model.residuals(&normal, own.normal.values());
         let faulty = model.residuals(&faulty, own.faulty.values());
         let values: Vec<f64> = own.normal.present().collect();
-        let observed: Vec<f64> = own.faulty.present().collect();
+        let mut keys = Vec::new();
+        let level = Center::of(&values, &mut keys)?;
         let shape = Shape {
-            window: faulty.len(),
             relative_floor: self.relative_floor,
-            level: center_and_spread(&values)
-                .0
-                .abs()
-                .max(new_level(&values, &observed)),
-            weights: self.class(metric).weights(),
+            level: f64::max(level.median.abs(), level.new_level(own.faulty.present())),
+            weights: self.classes[metric].weights(),
         };
-        let baseline = Baseline::new(&normal, shape)?;
-        let extent = baseline.extent(faulty.into_iter(), &mut Vec::new())?;
+        let baseline = Baseline::around(Center::of(&normal, &mut keys)?, shape).with_blocks(
+            &normal,
+            faulty.len(),
+            &mut keys,
+        );
+        let extent = baseline.extent(faulty.into_iter(), &mut keys)?;
         Some(extent.score / widen(&baseline))
     }
 }
