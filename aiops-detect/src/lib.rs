@@ -45,6 +45,7 @@
 //! | [`bocpd`] | a stream | 3 us | 5 KB | changes of level or spread, not spikes | seasons are changes to it |
 //! | [`stuck`] | a stream | 10 ns | 80 B | a value that does not move any more | everything else |
 //! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
+//! | [`matrix_profile`] | a whole series, or a stream | 19 us at 32,000 samples; 3 us | 100 B a sample | windows of an odd shape, on any season | single values, size, what happens twice |
 //! | [`pelt`] | a whole series | 1 to 10 us | 40 B a sample | every lasting change of level, at once | spikes; cuts drift into steps |
 //!
 //! Rows of several numbers (hosts and their metrics, or the metrics of one host over time):
@@ -99,6 +100,7 @@ pub mod hbos;
 pub mod isolation_forest;
 pub mod knn;
 pub mod lof;
+pub mod matrix_profile;
 pub mod metrics;
 pub mod monitor;
 mod neighbors;

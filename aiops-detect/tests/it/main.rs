@@ -10,6 +10,7 @@ mod calibrate;
 mod extended_isolation_forest;
 mod hbos;
 mod isolation_forest;
+mod matrix_profile;
 mod metrics;
 mod monitor;
 mod multivariate;

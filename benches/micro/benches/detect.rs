@@ -17,6 +17,9 @@ use aiops_detect::auto::{Auto, AutoConfig};
 use aiops_detect::cusum::{Cusum, CusumConfig};
 use aiops_detect::ewma::{Ewma, EwmaConfig};
 use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
+use aiops_detect::matrix_profile::{
+    MatrixProfile, MatrixProfileConfig, OnlineMatrixProfile, OnlineMatrixProfileConfig,
+};
 use aiops_detect::metrics;
 use aiops_detect::robust_z::{RobustZ, RobustZConfig};
 use aiops_detect::rolling_mad::{RollingMad, RollingMadConfig};
@@ -78,6 +81,15 @@ fn one_series(criterion: &mut Criterion) {
             model.score_into(series.view(), &mut scores).unwrap();
         });
     });
+    let profile = MatrixProfile::try_from(MatrixProfileConfig::default()).unwrap();
+    for count in [4_000, 32_000] {
+        let series = self::series(count);
+        group.sample_size(10);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("matrix-profile/{count}"), |bencher| {
+            bencher.iter(|| profile.profile(black_box(series.view())).unwrap());
+        });
+    }
     group.finish();
 }
 
@@ -112,6 +124,9 @@ fn streaming(criterion: &mut Criterion) {
     });
     bench(&mut group, "ewma", || {
         Ewma::try_from(EwmaConfig::default()).unwrap()
+    });
+    bench(&mut group, "matrix-profile", || {
+        OnlineMatrixProfile::try_from(OnlineMatrixProfileConfig::default()).unwrap()
     });
     bench(&mut group, "cusum", || {
         Cusum::try_from(CusumConfig::default()).unwrap()
