@@ -67,6 +67,7 @@
 //! [`calibrate`] puts any score on the scale of probabilities by its own past, [`spot`] sets a
 //! threshold for a wanted risk from the tail of the scores, [`budget`] one for a number of false
 //! pages a week, with a proof.
+//! [`release`] compares two releases, metric by metric.
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
 //! into verdicts.
 //!
@@ -108,6 +109,7 @@ mod ordered_window;
 pub mod page_hinkley;
 pub mod pca;
 pub mod pelt;
+pub mod release;
 pub mod robust_z;
 pub mod rolling_mad;
 pub mod rolling_quantile;

@@ -20,6 +20,7 @@ mod online;
 mod pca;
 mod pelt;
 mod reference;
+mod release;
 mod robust_z;
 mod rolling_mad;
 mod sampled_neighbors;
