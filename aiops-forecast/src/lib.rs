@@ -37,6 +37,7 @@
 //! | [`auto`] | when in doubt: tries the others on the series' own past and combines the best | 20 to 50 ms | yes | known future events |
 //! | [`direct`] | daily and weekly shapes: the best single one on hourly data | 0.3 ms | yes | series without a season |
 //! | [`ets`] | one short season, trends that grow with the level; says its form and components | 5 to 30 ms | yes | seasons above 24 |
+//! | [`arima`] | memory that fades, seasons of up to 24 samples, regressors, gaps | 5 to 60 ms, of a given order 1 ms | yes | sudden changes of level |
 //! | [`theta`] | short series, trends | 0.2 ms | yes | several seasons |
 //! | [`mstl`] | several seasons, with components that a person can look at | 4 ms | yes | shapes that change at once |
 //! | [`smoothing`] | simple exponential smoothing, Holt, Holt-Winters by their names | 0.1 to 3 ms | yes | several seasons |
@@ -55,7 +56,7 @@
 //!
 //! # Missing values
 //!
-//! A missing value is `NaN` and keeps its place. Exponential smoothing and the naive forecasts skip
+//! A missing value is `NaN` and keeps its place. Exponential smoothing, ARIMA and the naive forecasts skip
 //! it: states move on, nothing is learned. Theta, MSTL and the regression fill gaps by straight
 //! lines in training. Each says so in its table of degenerate cases. Counters are to be turned into
 //! rates first (`aiops_core::prepare`).
@@ -63,10 +64,11 @@
 //! # Crate features
 //!
 //! - `serde`: `Serialize` and `Deserialize` for configurations, and stored models
-//!   ([`aiops_core::stored`]) of exponential smoothing, Theta and the naive forecasts.
+//!   ([`aiops_core::stored`]) of exponential smoothing, ARIMA, Theta and the naive forecasts.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod arima;
 pub mod auto;
 pub mod backtest;
 pub mod capacity;
@@ -80,6 +82,7 @@ pub mod mstl;
 pub mod naive;
 mod naive2;
 mod optimise;
+mod products;
 pub mod smoothing;
 pub mod stl;
 pub mod theta;

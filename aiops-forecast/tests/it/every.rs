@@ -1,6 +1,7 @@
 //! What holds for every forecaster.
 
 use aiops_core::{DynForecaster, Series};
+use aiops_forecast::arima::{Arima, ArimaConfig, AutoArima, AutoArimaConfig};
 use aiops_forecast::auto::{Auto, AutoConfig};
 use aiops_forecast::conformal::{Conformal, ConformalConfig};
 use aiops_forecast::direct::{Direct, DirectConfig};
@@ -44,8 +45,20 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn DynForecaster>)> {
     logarithm.logarithm = true;
     let mut choose = AutoConfig::default();
     (choose.seasons, choose.horizon) = (vec![4, 12], 6);
+    let mut arima = ArimaConfig::default();
+    arima.order = "1,0,1 0,1,1 4".parse().unwrap();
+    let mut order = AutoArimaConfig::default();
+    order.seasons = vec![4];
+    let mut waves = AutoArimaConfig::default();
+    waves.seasons = vec![4, 12];
     vec![
         ("naive", Box::new(Naive)),
+        ("arima", Box::new(Arima::try_from(arima).unwrap())),
+        ("auto_arima", Box::new(AutoArima::try_from(order).unwrap())),
+        (
+            "auto_arima, waves",
+            Box::new(AutoArima::try_from(waves).unwrap()),
+        ),
         ("drift", Box::new(Drift)),
         (
             "seasonal_naive",

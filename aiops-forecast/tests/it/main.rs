@@ -1,6 +1,7 @@
 //! Tests of aiops-forecast.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod arima;
 mod auto;
 mod capacity;
 mod ets;

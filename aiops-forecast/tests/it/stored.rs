@@ -2,6 +2,7 @@
 
 use aiops_core::stored::{self, LoadError, StoredModel};
 use aiops_core::{FittedForecaster as _, Forecaster, OnlineForecaster};
+use aiops_forecast::arima::{Arima, ArimaConfig, FittedArima};
 use aiops_forecast::ets::{Ets, EtsConfig, FittedEts, Form};
 use aiops_forecast::naive::drift::Drift;
 use aiops_forecast::naive::last::{FittedNaive, Naive};
@@ -46,6 +47,11 @@ fn go_on_where_they_were() {
     let mut config = ThetaConfig::default();
     config.season = 4;
     check(&Theta::try_from(config).unwrap());
+    for order in ["2,1,1", "0,1,1 0,1,1 4", "1,0,0 1,1,0 4"] {
+        let mut config = ArimaConfig::default();
+        config.order = order.parse().unwrap();
+        check(&Arima::try_from(config).unwrap());
+    }
     for form in Form::admissible() {
         let mut config = EtsConfig::default();
         (config.form, config.season) = (form, 4);
@@ -56,6 +62,7 @@ fn go_on_where_they_were() {
 /// Written by this release; later ones must read it.
 const NAIVE_V1: &str = include_str!("golden/naive.v1.json");
 const ETS_V1: &str = include_str!("golden/ets.v1.json");
+const ARIMA_V1: &str = include_str!("golden/arima.v1.json");
 const THETA_V1: &str = include_str!("golden/theta.v1.json");
 
 #[test]
@@ -70,6 +77,16 @@ fn files_of_the_first_format_are_read() {
         ets.forecast(4, &[0.9]).unwrap(),
         expected.forecast(4, &[0.9]).unwrap()
     );
+    let arima: FittedArima = stored::load(ARIMA_V1.as_bytes()).unwrap();
+    let none = aiops_core::ndarray::Array2::zeros((0, 0));
+    let expected = arima.replay_with(all.view(), none.view()).unwrap();
+    let (ours, expected) = (
+        arima.forecast(4, &[0.9]).unwrap(),
+        expected.forecast(4, &[0.9]).unwrap(),
+    );
+    for (a, b) in ours.mean().iter().zip(expected.mean()) {
+        assert!((a - b).abs() < 1e-9 * b.abs(), "{a} {b}");
+    }
     let theta: FittedTheta = stored::load(THETA_V1.as_bytes()).unwrap();
     let expected = theta.replay(all.view()).unwrap();
     assert_eq!(

@@ -11,6 +11,7 @@ use std::time::Duration;
 use aiops_core::{
     FittedForecaster, Forecaster, OnlineForecaster, Sample, Seed, Series, TimeAxis, Timestamp,
 };
+use aiops_forecast::arima::{Arima, ArimaConfig, AutoArima, AutoArimaConfig};
 use aiops_forecast::auto::{Auto, AutoConfig};
 use aiops_forecast::capacity::{Capacity, CapacityConfig, Limit};
 use aiops_forecast::direct::{Direct, DirectConfig};
@@ -43,6 +44,12 @@ fn fits(criterion: &mut Criterion) {
         let ets = AutoEts::try_from(config).unwrap();
         group.bench_function(format!("auto_ets/{name}/{}", data.len()), |bench| {
             bench.iter(|| ets.fit(black_box(data.view())).unwrap());
+        });
+        let mut config = AutoArimaConfig::default();
+        config.seasons = vec![season];
+        let arima = AutoArima::try_from(config).unwrap();
+        group.bench_function(format!("auto_arima/{name}/{}", data.len()), |bench| {
+            bench.iter(|| arima.fit(black_box(data.view())).unwrap());
         });
         let mut config = ThetaConfig::default();
         config.season = season;
@@ -84,9 +91,15 @@ fn updates(criterion: &mut Criterion) {
         .unwrap()
         .fit(data.view())
         .unwrap();
+    let mut config = ArimaConfig::default();
+    config.order = "0,1,1 0,1,1 24".parse().unwrap();
+    let mut arima = Arima::try_from(config).unwrap().fit(data.view()).unwrap();
     let sample = Sample::new(Timestamp::EPOCH, 200.0);
     criterion.bench_function("forecast/update/holt", |bench| {
         bench.iter(|| holt.update(black_box(sample)));
+    });
+    criterion.bench_function("forecast/update/arima", |bench| {
+        bench.iter(|| arima.update(black_box(sample)));
     });
     criterion.bench_function("forecast/update/theta", |bench| {
         bench.iter(|| theta.update(black_box(sample)));

@@ -1,6 +1,7 @@
 //! What is measured, with library defaults.
 
 use aiops_core::DynForecaster;
+use aiops_forecast::arima::{AutoArima, AutoArimaConfig};
 use aiops_forecast::auto::{Auto, AutoConfig};
 use aiops_forecast::conformal::{Conformal, ConformalConfig};
 use aiops_forecast::direct::{Direct, DirectConfig};
@@ -44,7 +45,10 @@ pub(super) fn all(kind: Kind, horizon: usize, shortest: usize) -> impl Iterator<
     let mut auto = AutoConfig::default();
     auto.seasons = kind.seasons.to_vec();
     auto.horizon = horizon;
+    let mut arima = AutoArimaConfig::default();
+    arima.seasons = kind.seasons.to_vec();
     let always = [
+        AutoArima::try_from(arima).ok().map(|f| model("arima", f)),
         Auto::try_from(auto).ok().map(|f| model("auto", f)),
         Theta::try_from(theta).ok().map(|f| model("theta", f)),
         Some(model("naive", Naive)),
