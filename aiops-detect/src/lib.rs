@@ -45,6 +45,8 @@
 //! | [`bocpd`] | a stream | 3 us | 5 KB | changes of level or spread, not spikes | seasons are changes to it |
 //! | [`stuck`] | a stream | 10 ns | 80 B | a value that does not move any more | everything else |
 //! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
+//! | [`esd`] | a whole series | 20 us | 60 B a sample | outliers after season and level, how many of them is a test | level shifts, skewed noise |
+//! | [`spectral_residual`] | a whole series | 1 us | 100 B a sample | sudden changes on smooth or periodic series | slow ones, noise |
 //! | [`matrix_profile`] | a whole series, or a stream | 19 us at 32,000 samples; 3 us | 100 B a sample | windows of an odd shape, on any season | single values, size, what happens twice |
 //! | [`pelt`] | a whole series | 1 to 10 us | 40 B a sample | every lasting change of level, at once | spikes; cuts drift into steps |
 //!
@@ -95,8 +97,10 @@ mod columns;
 pub mod copod;
 pub mod cusum;
 pub mod ecod;
+pub mod esd;
 pub mod ewma;
 pub mod extended_isolation_forest;
+mod fourier;
 pub mod hbos;
 pub mod isolation_forest;
 pub mod knn;
@@ -118,6 +122,7 @@ mod running;
 pub mod sampled_neighbors;
 pub mod scaling;
 pub mod seasonal;
+pub mod spectral_residual;
 pub mod spot;
 mod spread;
 pub mod stuck;

@@ -15,6 +15,7 @@ use aiops_core::{
 };
 use aiops_detect::auto::{Auto, AutoConfig};
 use aiops_detect::cusum::{Cusum, CusumConfig};
+use aiops_detect::esd::{GeneralizedEsd, GeneralizedEsdConfig};
 use aiops_detect::ewma::{Ewma, EwmaConfig};
 use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
 use aiops_detect::matrix_profile::{
@@ -24,6 +25,7 @@ use aiops_detect::metrics;
 use aiops_detect::robust_z::{RobustZ, RobustZConfig};
 use aiops_detect::rolling_mad::{RollingMad, RollingMadConfig};
 use aiops_detect::rolling_quantile::{RollingQuantile, RollingQuantileConfig};
+use aiops_detect::spectral_residual::{SpectralResidual, SpectralResidualConfig};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// Normal rows, one in a hundred moved far out.
@@ -80,6 +82,14 @@ fn one_series(criterion: &mut Criterion) {
             let model = detector.fit(black_box(series.view())).unwrap();
             model.score_into(series.view(), &mut scores).unwrap();
         });
+    });
+    let esd = GeneralizedEsd::try_from(GeneralizedEsdConfig::default()).unwrap();
+    group.bench_function("esd/10000", |bencher| {
+        bencher.iter(|| esd.outliers(black_box(series.view())).unwrap());
+    });
+    let spectral = SpectralResidual::try_from(SpectralResidualConfig::default()).unwrap();
+    group.bench_function("spectral-residual/10000", |bencher| {
+        bencher.iter(|| spectral.scores(black_box(series.view())).unwrap());
     });
     let profile = MatrixProfile::try_from(MatrixProfileConfig::default()).unwrap();
     for count in [4_000, 32_000] {
