@@ -3,7 +3,9 @@
 //! ```text
 //! header      "AIOPSBLK", format u32, zero u32
 //! runs        one for each series, in order of labels: number of chunks; of each the codec, number
-//!             of samples, length, first and last time; then the bytes of the chunks
+//!             of samples and length, and of all but the last how long it lasts and how much later
+//!             the next begins; then the bytes of the chunks. Where the first begins and the last
+//!             ends is in the directory
 //! series      for each run: labels, front-coded against the ones before; number of samples; time of
 //!             the latest
 //! directory   for each run, by fingerprint: where it is, its CRC-32C, its range of time
@@ -24,7 +26,7 @@ pub(super) use read::{Block, Opened, Run, SeriesInfo};
 pub(super) use write::{About, BlockWriter};
 
 const MAGIC: [u8; 8] = *b"AIOPSBLK";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEADER_BYTES: u64 = 16;
 const FOOTER_BYTES: usize = 104;
 const ENTRY_BYTES: usize = 48;
@@ -180,23 +182,41 @@ struct ChunkInfo {
 
 impl ChunkInfo {
     /// Bytes of the shortest one.
-    const LEAST: usize = 19;
+    const LEAST: usize = 3;
 
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(self.codec);
-        varint::put(out, self.count.into());
-        varint::put(out, self.len as u64);
-        out.extend_from_slice(&self.first.to_le_bytes());
-        out.extend_from_slice(&self.last.to_le_bytes());
+    /// Appends the number of chunks, and what is to be known of each.
+    fn put_all(infos: &[Self], out: &mut Vec<u8>) {
+        varint::put(out, infos.len() as u64);
+        for (index, info) in infos.iter().enumerate() {
+            out.push(info.codec);
+            varint::put(out, info.count.into());
+            varint::put(out, info.len as u64);
+            if let Some(next) = infos.get(index + 1) {
+                varint::put(out, info.last.wrapping_sub(info.first) as u64);
+                varint::put(out, next.first.wrapping_sub(info.last) as u64);
+            }
+        }
     }
 
-    fn read(bytes: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            codec: bytes.byte()?,
-            count: u32::try_from(bytes.number()?).ok()?,
-            len: usize::try_from(bytes.number()?).ok()?,
-            first: u64_at(bytes.bytes(8)?, 0) as i64,
-            last: u64_at(bytes.bytes(8)?, 0) as i64,
-        })
+    /// Reads those of a run that begins at `min` and ends at `max`.
+    fn read_all(bytes: &mut Reader<'_>, min: i64, max: i64) -> Option<Vec<Self>> {
+        let count = bytes.count(Self::LEAST)?;
+        let mut infos = Vec::with_capacity(count);
+        let mut first = min;
+        for index in 0..count {
+            let mut info = Self {
+                codec: bytes.byte()?,
+                count: u32::try_from(bytes.number()?).ok()?,
+                len: usize::try_from(bytes.number()?).ok()?,
+                first,
+                last: max,
+            };
+            if index + 1 < count {
+                info.last = first.wrapping_add(bytes.number()? as i64);
+                first = info.last.wrapping_add(bytes.number()? as i64);
+            }
+            infos.push(info);
+        }
+        Some(infos)
     }
 }

@@ -292,7 +292,7 @@ impl Block {
         };
         let run = self.checked_run(&place, labels)?;
         let from = columns.len();
-        if decode_run(&run, span, columns).is_none() {
+        if decode_run(&run, &place, span, columns).is_none() {
             columns.times.truncate(from);
             columns.values.truncate(from);
             let what = format!("samples of {labels} cannot be decoded");
@@ -346,20 +346,15 @@ fn parse_series(section: &[u8], count: u32) -> Option<Vec<SeriesInfo>> {
 }
 
 /// Decodes the chunks that may have samples in `span`.
-fn decode_run(run: &[u8], span: Span, columns: &mut Columns) -> Option<()> {
+fn decode_run(run: &[u8], place: &Place, span: Span, columns: &mut Columns) -> Option<()> {
     let mut run = Reader::new(run);
-    let count = run.count(ChunkInfo::LEAST)?;
-    let mut infos = Vec::with_capacity(count);
-    for _ in 0..count {
-        infos.push(ChunkInfo::read(&mut run)?);
-    }
-    for info in infos {
+    for info in ChunkInfo::read_all(&mut run, place.min, place.max)? {
         let bytes = run.bytes(info.len)?;
         if span.overlaps(info.first, info.last) {
             if info.codec != PACKED {
                 return None;
             }
-            packed::decode(bytes, info.count, columns)?;
+            packed::decode(bytes, info.count, info.first, columns)?;
         }
     }
     run.is_empty().then_some(())

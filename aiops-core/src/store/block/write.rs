@@ -7,14 +7,12 @@ use super::{ChunkInfo, FRESH, Footer, HEADER_BYTES, MAGIC, PACKED, Place, Run, f
 use crate::Labels;
 use crate::files::{FileHandle, Files};
 use crate::store::label_bytes;
-use crate::store::packed;
+use crate::store::packed::{self, CHUNK_SAMPLES};
 use crate::store::series::Columns;
 use crate::store::varint;
 
 /// Bytes that are written at one time.
 const WRITE_BYTES: usize = 1 << 20;
-/// Most samples of a chunk.
-const CHUNK_SAMPLES: usize = 8192;
 
 /// What a block says about itself.
 #[derive(Clone, Debug)]
@@ -75,22 +73,22 @@ impl<'a> BlockWriter<'a> {
             return Ok(());
         };
         let (mut infos, mut chunks) = (Vec::new(), Vec::new());
-        varint::put(&mut infos, samples.len().div_ceil(CHUNK_SAMPLES) as u64);
         for part in samples.parts(CHUNK_SAMPLES) {
             let start = chunks.len();
             packed::encode(part, &mut chunks);
-            let info = ChunkInfo {
+            infos.push(ChunkInfo {
                 codec: PACKED,
                 count: part.len() as u32,
                 len: chunks.len() - start,
                 first: part.first(),
                 last: part.last(),
-            };
-            info.put(&mut infos);
+            });
         }
-        infos.append(&mut chunks);
+        let mut bytes = Vec::with_capacity(chunks.len() + 8 * infos.len());
+        ChunkInfo::put_all(&infos, &mut bytes);
+        bytes.append(&mut chunks);
         let run = Run {
-            bytes: infos,
+            bytes,
             samples: u32::try_from(samples.len()).map_err(|_| io::ErrorKind::FileTooLarge)?,
             min: first.as_nanos(),
             max: last.as_nanos(),

@@ -3,6 +3,7 @@
 //! ```text
 //! group   difference of its base to that of the group before; bits of a number u8; number of
 //!         exceptions u8; numbers minus base, lowest bits first; exceptions: index u8, number minus base
+//! alike   difference of the base; 128 u8; number of groups: all their numbers are the base
 //! ```
 //!
 //! All groups but the last one are of 128 numbers.
@@ -10,7 +11,9 @@
 use crate::store::varint::{self, Reader};
 
 /// Numbers of a group.
-pub(super) const LEN: usize = 128;
+const LEN: usize = 128;
+/// In place of the bits of a number: groups whose numbers are all alike follow.
+const ALIKE: u8 = 128;
 /// Bits that an exception takes beside its number.
 const EXCEPTION_BITS: usize = 8;
 /// Bytes of the numbers of a full group, with room to read a word at the last one.
@@ -18,8 +21,22 @@ const BUFFER: usize = LEN * 8 + 16;
 
 /// Appends the numbers.
 pub(super) fn encode(numbers: &[i64], out: &mut Vec<u8>) {
-    let mut before = 0;
-    for group in numbers.chunks(LEN) {
+    let (mut before, mut skip) = (0, 0);
+    for (index, group) in numbers.chunks(LEN).enumerate() {
+        if index < skip {
+            continue;
+        }
+        let is_alike = |group: &[i64]| group.iter().all(|number| *number == group[0]);
+        if is_alike(group) {
+            let rest = numbers[index * LEN..].chunks(LEN);
+            let same = |other: &&[i64]| other[0] == group[0] && is_alike(other);
+            let alike = rest.take_while(same).count();
+            varint::put_signed(out, group[0].wrapping_sub(before));
+            out.push(ALIKE);
+            varint::put(out, alike as u64);
+            (before, skip) = (group[0], index + alike);
+            continue;
+        }
         let (base, bits) = choose(group);
         varint::put_signed(out, base.wrapping_sub(before));
         before = base;
@@ -113,7 +130,21 @@ pub(super) fn decode(
     let mut left = count;
     while left > 0 {
         base = base.wrapping_add(bytes.signed()?);
-        let bits = usize::from(bytes.byte()?);
+        let bits = bytes.byte()?;
+        if bits == ALIKE {
+            let groups = bytes.number()?;
+            if groups == 0 || groups > left.div_ceil(LEN) as u64 {
+                return None;
+            }
+            for _ in 0..groups {
+                let len = left.min(LEN);
+                numbers = [base; LEN]; // the visitor may have changed them
+                visit(&mut numbers[..len]);
+                left -= len;
+            }
+            continue;
+        }
+        let bits = usize::from(bits);
         let exceptions = bytes.byte()?;
         if bits > 64 {
             return None;
