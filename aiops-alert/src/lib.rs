@@ -54,6 +54,7 @@
 //! | what if the configuration were another one? | [`replay`] |
 //! | what does it look like at the receiver? | [`webhook`], [`payload`] |
 //! | what happened? | [`report`], [`availability`] |
+//! | what may be done about it? | [`remediation`] |
 //!
 //! Rules read samples and verdicts of any detector; this crate knows none of them.
 //!
@@ -81,6 +82,7 @@ pub mod files;
 pub mod interval;
 mod json;
 pub mod payload;
+pub mod remediation;
 pub mod replay;
 pub mod report;
 pub mod rule;

@@ -19,3 +19,26 @@ pub(crate) mod selector {
         text.parse().map_err(D::Error::custom)
     }
 }
+
+/// `#[serde(with = "selectors")]`: several of them.
+pub(crate) mod selectors {
+    use aiops_core::Selector;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(
+        selectors: &[Selector],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(selectors.iter().map(ToString::to_string))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Selector>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let selectors = texts
+            .iter()
+            .map(|text| text.parse().map_err(D::Error::custom));
+        selectors.collect()
+    }
+}

@@ -14,6 +14,9 @@ mod mute;
 #[cfg(feature = "files")]
 mod outside;
 mod payload;
+mod remediation;
+#[cfg(feature = "serde")]
+mod remediation_limits;
 mod report;
 #[cfg(feature = "serde")]
 mod restart;
