@@ -38,7 +38,7 @@
 //!
 //! - `serde`: `Serialize` and `Deserialize` for the vocabulary, and [stored models](model::stored).
 //! - `json`: log lines, envelopes and alerts in JSON (adds `serde_json`).
-//! - `otlp`: OpenTelemetry's metrics and logs; as JSON with `json`.
+//! - `otlp`: OpenTelemetry's metrics, logs and spans; as JSON with `json`.
 //! - `remote-write`: Prometheus remote-write (adds `snap`).
 //! - `durable`: queue and store on disk (adds `crc32c`).
 #![forbid(unsafe_code)]

@@ -9,7 +9,7 @@
 //! | Prometheus text 0.0.4, OpenMetrics 1.0 | [`prometheus_text::parse`] | |
 //! | Prometheus remote-write 1.0, 2.0 | `remote_write::decode`, `decode_v2` | `remote-write` |
 //! | InfluxDB's line protocol | [`influx::parse`] | |
-//! | OpenTelemetry's metrics and logs | `otlp::MetricsDecoder`, `otlp::decode_logs` | `otlp`; `json` for JSON |
+//! | OpenTelemetry's metrics, logs and spans | `otlp::MetricsDecoder`, `otlp::decode_logs`, `otlp::decode_spans` | `otlp`; `json` for JSON |
 //! | alerts of Prometheus and Alertmanager | `alertmanager::decode` | `json` |
 //! | a batch in a queue | [`Batch::encode`], [`Batch::decode`] | |
 

@@ -141,14 +141,12 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes a field of bytes, a text or a message that is already encoded.
-#[cfg(feature = "remote-write")]
 pub(super) fn put_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     put_tag(out, field, BYTES);
     varint::put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-#[cfg(feature = "remote-write")]
 pub(super) fn put_varint(out: &mut Vec<u8>, field: u32, value: u64) {
     put_tag(out, field, VARINT);
     varint::put(out, value);
@@ -160,7 +158,6 @@ pub(super) fn put_double(out: &mut Vec<u8>, field: u32, value: f64) {
     out.extend(value.to_bits().to_le_bytes());
 }
 
-#[cfg(feature = "remote-write")]
 fn put_tag(out: &mut Vec<u8>, field: u32, wire: u8) {
     varint::put(out, u64::from(field) << 3 | u64::from(wire));
 }

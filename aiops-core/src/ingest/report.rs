@@ -21,7 +21,7 @@ pub struct Refused {
 pub struct Report {
     /// Refused series, by a short stable reason such as `no-name`.
     pub refused: BTreeMap<&'static str, Refused>,
-    /// Samples taken; alerts, of a body of alerts.
+    /// Samples taken; alerts, records or spans, of a body of those.
     pub samples: u64,
     /// Exemplars, which are left out.
     pub exemplars: u64,
@@ -29,6 +29,8 @@ pub struct Report {
     pub histograms: u64,
     /// Fields that are text, which are left out.
     pub texts: u64,
+    /// Links between spans, which are left out.
+    pub links: u64,
     /// Alerts that the sender says it has left out.
     pub truncated: u64,
 }
@@ -40,6 +42,7 @@ impl Report {
             ("exemplars", self.exemplars),
             ("histograms", self.histograms),
             ("texts", self.texts),
+            ("links", self.links),
             ("truncated", self.truncated),
         ]
         .into_iter()

@@ -11,6 +11,7 @@ mod log;
 mod matcher;
 mod seed;
 mod series;
+mod span;
 #[cfg(feature = "serde")]
 pub mod stored;
 mod time;
@@ -27,6 +28,7 @@ pub use log::{AnyValue, Attributes, LogRecord, Severity, SpanId, TraceId};
 pub use matcher::{MatchOp, Matcher, MatcherError, Selector};
 pub use seed::{Rng, Seed};
 pub use series::{Sample, Series, SeriesView};
+pub use span::{Span, SpanEvent, SpanKind, SpanStatus};
 pub use time::{AxisView, ParseTimeError, TimeAxis, TimeRange, Timestamp};
 pub(crate) use time::{civil_from_days, days_from_civil};
 pub use topology::Topology;

@@ -2,11 +2,14 @@
 
 use super::node::Node;
 use super::{Encoding, Error, read, schema};
-use crate::ingest::Limits;
-use crate::{AnyValue, LogRecord, Severity, SpanId, Timestamp, TraceId};
+use crate::ingest::{Limits, Report};
+use crate::{AnyValue, Attributes, LogRecord, Severity, SpanId, Timestamp, TraceId};
 
 /// Adds the records of a request to `records`. Those that do not say when they were observed get
-/// `now`.
+/// `now`. No record is refused by itself; the [`Report`] says how many there were.
+///
+/// Every record holds a copy of its resource's attributes. These copies are bounded by four times
+/// [`Limits::max_body_bytes`].
 ///
 /// # Errors
 ///
@@ -17,23 +20,33 @@ pub fn decode_logs(
     now: Timestamp,
     limits: &Limits,
     records: &mut Vec<LogRecord>,
-) -> Result<(), Error> {
+) -> Result<Report, Error> {
     let request = read(body, encoding, &schema::LOGS_REQUEST, limits)?;
     let before = records.len();
+    let mut copies = limits.max_body_bytes.saturating_mul(4);
     for resource in request.list("resourceLogs") {
         let attributes = resource
             .get("resource")
             .map(|resource| resource.attributes("attributes"))
             .unwrap_or_default();
+        let bytes = size_of_attributes(&attributes);
         for scope in resource.list("scopeLogs") {
             let name = scope.get("scope").map_or("", |scope| scope.text("name"));
             for found in scope.list("logRecords") {
-                if records.len() - before == limits.max_samples {
+                let full = if records.len() - before == limits.max_samples {
+                    Some(("records", limits.max_samples))
+                } else if let Some(left) = copies.checked_sub(bytes) {
+                    copies = left;
+                    None
+                } else {
+                    Some((
+                        "bytes of resources",
+                        limits.max_body_bytes.saturating_mul(4),
+                    ))
+                };
+                if let Some((what, limit)) = full {
                     records.truncate(before);
-                    return Err(Error::TooMany {
-                        what: "records",
-                        limit: limits.max_samples,
-                    });
+                    return Err(Error::TooMany { what, limit });
                 }
                 records.push(LogRecord {
                     resource: attributes.clone(),
@@ -43,7 +56,31 @@ pub fn decode_logs(
             }
         }
     }
-    Ok(())
+    Ok(Report {
+        samples: (records.len() - before) as u64,
+        ..Report::default()
+    })
+}
+
+/// Memory behind attributes, roughly.
+fn size_of_attributes(attributes: &Attributes) -> usize {
+    let one = |(name, value): &(String, AnyValue)| {
+        size_of::<(String, AnyValue)>() + name.len() + size_of_value(value)
+    };
+    attributes.iter().map(one).sum()
+}
+
+fn size_of_value(value: &AnyValue) -> usize {
+    match value {
+        AnyValue::Text(text) => text.len(),
+        AnyValue::Bytes(bytes) => bytes.len(),
+        AnyValue::Array(values) => {
+            let one = |value| size_of::<AnyValue>() + size_of_value(value);
+            values.iter().map(one).sum()
+        }
+        AnyValue::Map(fields) => size_of_attributes(fields),
+        _ => 0,
+    }
 }
 
 fn record(found: &Node<'_>, now: Timestamp) -> LogRecord {

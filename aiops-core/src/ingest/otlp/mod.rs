@@ -1,4 +1,4 @@
-//! OpenTelemetry's protocol: metrics and logs, as protocol buffers and, with the feature `json`,
+//! OpenTelemetry's protocol: metrics, logs and spans, as protocol buffers and, with the feature `json`,
 //! as JSON.
 //!
 //! *OpenTelemetry Protocol Specification 1*, opentelemetry.io.
@@ -28,13 +28,28 @@
 //! | exemplars | left out, counted in the [`Report`](super::Report) |
 //! | a point without a time, with a repeated attribute or without a metric's name | the point is refused, counted by reason |
 
+//!
+//! | in a request for traces | becomes |
+//! |---|---|
+//! | a span | a [`Span`](crate::Span), which shares its resource with the others of it |
+//! | `service.name` of the resource | its service |
+//! | events | kept |
+//! | links | left out, counted in the [`Report`](super::Report) |
+//! | a span without identities, without times, or that ends before it begins | refused, counted by reason |
+//!
+//! What a receiver answers is made by [`accepted`] and [`rejected`].
+
+mod answer;
 mod logs;
 mod metrics;
 mod node;
 mod schema;
+mod spans;
 
+pub use answer::{accepted, rejected};
 pub use logs::decode_logs;
 pub use metrics::MetricsDecoder;
+pub use spans::decode_spans;
 
 use super::protobuf::WireError;
 use super::{Limits, STALE};

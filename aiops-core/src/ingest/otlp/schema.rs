@@ -119,6 +119,32 @@ static LOG_RECORD: Message = Message(&[
     (11, "observedTimeUnixNano", Fixed64),
 ]);
 
+pub(super) static TRACES_REQUEST: Message = Message(&[(1, "resourceSpans", Many(&RESOURCE_SPANS))]);
+static RESOURCE_SPANS: Message = Message(&[
+    (1, "resource", One(&RESOURCE)),
+    (2, "scopeSpans", Many(&SCOPE_SPANS)),
+]);
+static SCOPE_SPANS: Message = Message(&[(1, "scope", One(&SCOPE)), (2, "spans", Many(&SPAN))]);
+static SPAN: Message = Message(&[
+    (1, "traceId", Bytes),
+    (2, "spanId", Bytes),
+    (4, "parentSpanId", Bytes),
+    (5, "name", Text),
+    (6, "kind", Int),
+    (7, "startTimeUnixNano", Fixed64),
+    (8, "endTimeUnixNano", Fixed64),
+    (9, "attributes", Many(&KEY_VALUE)),
+    (11, "events", Many(&EVENT)),
+    (13, "links", Many(&NOTHING)),
+    (15, "status", One(&STATUS)),
+]);
+static EVENT: Message = Message(&[
+    (1, "timeUnixNano", Fixed64),
+    (2, "name", Text),
+    (3, "attributes", Many(&KEY_VALUE)),
+]);
+static STATUS: Message = Message(&[(2, "message", Text), (3, "code", Int)]);
+
 static KEY_VALUE: Message = Message(&[(1, "key", Text), (2, "value", One(&ANY_VALUE))]);
 static ANY_VALUE: Message = Message(&[
     (1, "stringValue", Text),

@@ -1,8 +1,10 @@
 use std::fs;
 
-use aiops_core::ingest::otlp::{Encoding, Error, MetricsDecoder, decode_logs};
+use aiops_core::ingest::otlp::{
+    Encoding, Error, MetricsDecoder, accepted, decode_logs, decode_spans, rejected,
+};
 use aiops_core::ingest::{Batch, Limits, Report, is_stale};
-use aiops_core::{LogRecord, Timestamp};
+use aiops_core::{LogRecord, Span, Timestamp};
 use proptest::prelude::*;
 
 use super::support::contents;
@@ -17,13 +19,21 @@ fn metrics(body: &[u8], encoding: Encoding) -> Result<(Batch, Report), Error> {
 fn logs(body: &[u8], encoding: Encoding) -> Result<Vec<LogRecord>, Error> {
     let mut records = Vec::new();
     let now = Timestamp::from_secs(100).unwrap();
-    decode_logs(body, encoding, now, &Limits::default(), &mut records)?;
+    let report = decode_logs(body, encoding, now, &Limits::default(), &mut records)?;
+    assert_eq!(report.samples, records.len() as u64);
     Ok(records)
+}
+
+fn spans(body: &[u8], encoding: Encoding) -> Result<(Vec<Span>, Report), Error> {
+    let mut spans = Vec::new();
+    let report = decode_spans(body, encoding, &Limits::default(), &mut spans)?;
+    assert_eq!(report.samples, spans.len() as u64);
+    Ok((spans, report))
 }
 
 #[cfg(feature = "json")]
 mod json {
-    use aiops_core::{AnyValue, Severity};
+    use aiops_core::{AnyValue, Severity, SpanKind};
 
     use super::super::support::files;
     use super::*;
@@ -31,7 +41,7 @@ mod json {
     /// What another program decoded, as JSON, is what we decode.
     #[test]
     fn both_encodings_of_real_requests_agree() {
-        let (mut points, mut lines) = (0, 0);
+        let (mut points, mut lines, mut steps) = (0, 0, 0);
         for path in files("alerts/captures/otlp_http", "otlp_none", ".bin") {
             let body = fs::read(&path).unwrap();
             let expected = fs::read(path.with_extension("expected.json")).unwrap();
@@ -47,12 +57,137 @@ mod json {
                 let ours = logs(&body, Encoding::Protobuf).unwrap();
                 assert_eq!(ours, logs(&expected, Encoding::Json).unwrap());
                 lines += ours.len();
+            } else {
+                let ours = spans(&body, Encoding::Protobuf).unwrap();
+                assert_eq!(ours, spans(&expected, Encoding::Json).unwrap());
+                assert_eq!(ours.1.refused_series(), 0);
+                assert!(ours.0.iter().all(|span| &*span.service == "checkout"));
+                steps += ours.0.len();
             }
         }
         assert!(
-            (points, lines) == (0, 0) || (points > 50 && lines >= 4),
-            "{points} {lines}"
+            (points, lines, steps) == (0, 0, 0) || (points > 50 && lines >= 4 && steps >= 2),
+            "{points} {lines} {steps}"
         );
+    }
+
+    fn request_for_spans(spans: &str) -> String {
+        format!(
+            r#"{{"resourceSpans":[{{"resource":{{"attributes":[
+                {{"key":"service.name","value":{{"stringValue":"cart"}}}}]}},
+                "scopeSpans":[{{"scope":{{"name":"lib"}},"spans":[{spans}]}}]}}]}}"#
+        )
+    }
+
+    const GOOD: &str = r#"{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174",
+        "parentSpanId":"eee19b7ec3c1b173","name":"read","kind":3,"startTimeUnixNano":"100",
+        "endTimeUnixNano":"350","status":{"code":2,"message":"timeout"},"links":[{},{}],
+        "attributes":[{"key":"db","value":{"stringValue":"orders"}}],
+        "events":[{"timeUnixNano":"200","name":"exception","attributes":[]}]}"#;
+
+    #[test]
+    fn a_span_with_everything() {
+        let text = request_for_spans(GOOD);
+        let (spans, report) = spans(text.as_bytes(), Encoding::Json).unwrap();
+        let span = &spans[0];
+        assert_eq!((span.trace.0[0], span.id.0[7]), (0x5b, 0x74));
+        assert_eq!(span.parent.unwrap().0[7], 0x73);
+        assert_eq!(
+            (&*span.service, &*span.scope, span.name.as_str()),
+            ("cart", "lib", "read")
+        );
+        assert_eq!(span.kind, SpanKind::Client);
+        assert!(span.is_error() && !span.is_root());
+        assert_eq!(
+            (span.duration().as_nanos(), span.status_message.as_str()),
+            (250, "timeout")
+        );
+        assert_eq!(span.attribute("db"), Some(&AnyValue::from("orders")));
+        assert_eq!(
+            span.attribute("service.name"),
+            Some(&AnyValue::from("cart"))
+        );
+        assert_eq!(span.attribute("none"), None);
+        assert_eq!(
+            (
+                span.events[0].name.as_str(),
+                span.events[0].time.unwrap().as_nanos()
+            ),
+            ("exception", 200)
+        );
+        assert_eq!(report.ignored().collect::<Vec<_>>(), [("links", 2)]);
+        assert_eq!(accepted(&report, "Spans", Encoding::Json), b"{}");
+        assert!(accepted(&report, "Spans", Encoding::Protobuf).is_empty());
+    }
+
+    #[test]
+    fn faults_of_a_span_refuse_the_span() {
+        for (reason, from, to) in [
+            (
+                "trace-id",
+                "5b8efff798038103d269b633813fc60c",
+                "00000000000000000000000000000000",
+            ),
+            ("trace-id", "5b8efff798038103d269b633813fc60c", "5b8e"),
+            ("span-id", "eee19b7ec3c1b174", "xxx19b7ec3c1b174"),
+            ("time", "\"100\"", "\"0\""),
+            ("time", "\"350\"", "\"18446744073709551615\""),
+            ("end-before-start", "\"350\"", "\"99\""),
+        ] {
+            let text = request_for_spans(&format!("{GOOD},{}", GOOD.replace(from, to)));
+            let (spans, report) = spans(text.as_bytes(), Encoding::Json).unwrap();
+            assert_eq!((spans.len(), report.refused[reason].count), (1, 1), "{to}");
+            let first = report.first_refusal().unwrap();
+            assert!(first.starts_with("span 2, `read`: expected "), "{first}");
+            let answer = accepted(&report, "Spans", Encoding::Json);
+            let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            assert_eq!(answer["partialSuccess"]["rejectedSpans"], "1");
+            assert_eq!(answer["partialSuccess"]["errorMessage"], first);
+            let answer = accepted(&report, "Spans", Encoding::Protobuf);
+            let message = [&[0x08, 1, 0x12, first.len() as u8][..], first.as_bytes()].concat();
+            assert_eq!(
+                answer,
+                [&[0x0a, message.len() as u8][..], &message].concat()
+            );
+        }
+        assert_eq!(
+            rejected("no \"x\"", Encoding::Json),
+            br#"{"message":"no \"x\""}"#
+        );
+        assert_eq!(rejected("no", Encoding::Protobuf), [0x12, 2, b'n', b'o']);
+    }
+
+    #[test]
+    fn spans_and_copies_of_resources_are_bounded() {
+        let text = request_for_spans(&format!("{GOOD},{GOOD}"));
+        let mut limits = Limits::default();
+        limits.max_samples = 1;
+        let mut spans = Vec::new();
+        let error = decode_spans(text.as_bytes(), Encoding::Json, &limits, &mut spans).unwrap_err();
+        assert_eq!(error.to_string(), "more than 1 spans in one body");
+        assert!(spans.is_empty());
+
+        let value = "x".repeat(1000);
+        let records = vec!["{}"; 100].join(",");
+        let text = format!(
+            r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"key":"k","value":{{"stringValue":"{value}"}}}}]}},
+                "scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#
+        );
+        limits = Limits::default();
+        limits.max_body_bytes = 2_000;
+        let mut lines = Vec::new();
+        let mut decode = |limits: &Limits| {
+            decode_logs(
+                text.as_bytes(),
+                Encoding::Json,
+                Timestamp::EPOCH,
+                limits,
+                &mut lines,
+            )
+        };
+        assert_eq!(decode(&limits).unwrap_err().reason(), "too-many");
+        limits.max_body_bytes = 30_000;
+        assert_eq!(decode(&limits).unwrap().samples, 100);
     }
 
     fn shown(text: &str) -> Vec<String> {
@@ -265,5 +400,6 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = metrics(&bytes, Encoding::Protobuf);
         let _ = logs(&bytes, Encoding::Protobuf);
+        let _ = spans(&bytes, Encoding::Protobuf);
     }
 }
