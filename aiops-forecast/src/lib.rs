@@ -41,6 +41,7 @@
 //! | [`theta`] | short series, trends | 0.2 ms | yes | several seasons |
 //! | [`mstl`] | several seasons, with components that a person can look at | 4 ms | yes | shapes that change at once |
 //! | [`smoothing`] | simple exponential smoothing, Holt, Holt-Winters by their names | 0.1 to 3 ms | yes | several seasons |
+//! | [`intermittent`] | series that are 0 most of the time | 10 us | yes | series that are seldom 0 |
 //! | [`moving_average`] | smoothing that everyone understands | 10 us | yes | trends |
 //! | [`naive`] | the bar that every other one has to clear | 5 us | yes | |
 //! | [`capacity`] | when is a limit reached, with what probability? | 3 ms | | growth that speeds up |
@@ -64,7 +65,7 @@
 //! # Crate features
 //!
 //! - `serde`: `Serialize` and `Deserialize` for configurations, and stored models
-//!   ([`aiops_core::stored`]) of exponential smoothing, ARIMA, Theta and the naive forecasts.
+//!   ([`aiops_core::stored`]) of exponential smoothing, ARIMA, Theta, intermittent series and the naive forecasts.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -76,6 +77,7 @@ pub mod conformal;
 pub mod direct;
 pub mod ets;
 mod grid;
+pub mod intermittent;
 pub mod metrics;
 pub mod moving_average;
 pub mod mstl;

@@ -6,6 +6,7 @@ use aiops_forecast::auto::{Auto, AutoConfig};
 use aiops_forecast::conformal::{Conformal, ConformalConfig};
 use aiops_forecast::direct::{Direct, DirectConfig};
 use aiops_forecast::ets::{AutoEts, AutoEtsConfig, Ets, EtsConfig};
+use aiops_forecast::intermittent::{Intermittent, IntermittentConfig};
 use aiops_forecast::moving_average::{MovingAverage, MovingAverageConfig};
 use aiops_forecast::mstl::{Mstl, MstlConfig};
 use aiops_forecast::naive::drift::Drift;
@@ -53,6 +54,10 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn DynForecaster>)> {
     waves.seasons = vec![4, 12];
     vec![
         ("naive", Box::new(Naive)),
+        (
+            "intermittent",
+            Box::new(Intermittent::try_from(IntermittentConfig::default()).unwrap()),
+        ),
         ("arima", Box::new(Arima::try_from(arima).unwrap())),
         ("auto_arima", Box::new(AutoArima::try_from(order).unwrap())),
         (

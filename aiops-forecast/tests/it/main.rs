@@ -6,6 +6,7 @@ mod auto;
 mod capacity;
 mod ets;
 mod every;
+mod intermittent;
 mod metrics;
 mod online;
 #[cfg(feature = "serde")]

@@ -4,6 +4,7 @@ use aiops_core::stored::{self, LoadError, StoredModel};
 use aiops_core::{FittedForecaster as _, Forecaster, OnlineForecaster};
 use aiops_forecast::arima::{Arima, ArimaConfig, FittedArima};
 use aiops_forecast::ets::{Ets, EtsConfig, FittedEts, Form};
+use aiops_forecast::intermittent::{FittedIntermittent, Intermittent, IntermittentConfig};
 use aiops_forecast::naive::drift::Drift;
 use aiops_forecast::naive::last::{FittedNaive, Naive};
 use aiops_forecast::naive::seasonal::{SeasonalNaive, SeasonalNaiveConfig};
@@ -47,6 +48,7 @@ fn go_on_where_they_were() {
     let mut config = ThetaConfig::default();
     config.season = 4;
     check(&Theta::try_from(config).unwrap());
+    check(&Intermittent::try_from(IntermittentConfig::default()).unwrap());
     for order in ["2,1,1", "0,1,1 0,1,1 4", "1,0,0 1,1,0 4"] {
         let mut config = ArimaConfig::default();
         config.order = order.parse().unwrap();
@@ -63,6 +65,7 @@ fn go_on_where_they_were() {
 const NAIVE_V1: &str = include_str!("golden/naive.v1.json");
 const ETS_V1: &str = include_str!("golden/ets.v1.json");
 const ARIMA_V1: &str = include_str!("golden/arima.v1.json");
+const INTERMITTENT_V1: &str = include_str!("golden/intermittent.v1.json");
 const THETA_V1: &str = include_str!("golden/theta.v1.json");
 
 #[test]
@@ -87,6 +90,8 @@ fn files_of_the_first_format_are_read() {
     for (a, b) in ours.mean().iter().zip(expected.mean()) {
         assert!((a - b).abs() < 1e-9 * b.abs(), "{a} {b}");
     }
+    let intermittent: FittedIntermittent = stored::load(INTERMITTENT_V1.as_bytes()).unwrap();
+    assert_eq!(intermittent, intermittent.replay(all.view()).unwrap());
     let theta: FittedTheta = stored::load(THETA_V1.as_bytes()).unwrap();
     let expected = theta.replay(all.view()).unwrap();
     assert_eq!(
