@@ -106,7 +106,10 @@ impl Problem {
         let terms = self.order.terms();
         let mut best: Option<(Vec<f64>, f64)> = None;
         let mut starts = starts.to_vec();
-        starts.extend(self.rough(estimator));
+        // A long search goes on from where it is.
+        if starts.is_empty() || estimator == Estimator::MaximumLikelihood {
+            starts.extend(self.rough(estimator));
+        }
         for start in starts {
             let mut free = start;
             free.resize(terms, 0.0);

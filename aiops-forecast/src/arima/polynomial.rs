@@ -65,6 +65,7 @@ impl Terms {
     }
 
     /// Whether every root of every polynomial multiplied out lies outside the circle of `radius`.
+    #[cfg(any(test, feature = "serde"))]
     pub(super) fn roots_outside(&self, season: usize, radius: f64) -> bool {
         let outside = |coefficients: &[f64], sign: f64, radius: f64| {
             let mut power = 1.0;
@@ -101,6 +102,7 @@ fn stationary(free: &[f64], out: &mut [f64]) {
 }
 
 /// Durbin and Levinson's recursion backwards.
+#[cfg(any(test, feature = "serde"))]
 fn is_stationary(coefficients: &mut [f64]) -> bool {
     for order in (0..coefficients.len()).rev() {
         let partial = coefficients[order];

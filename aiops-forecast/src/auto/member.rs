@@ -7,6 +7,7 @@ use aiops_core::{
 };
 use std::time::Duration;
 
+use crate::arima::{Arima, ArimaConfig, AutoArima, AutoArimaConfig, FittedArima, Order};
 use crate::direct::{Direct, DirectConfig, FittedDirect};
 use crate::ets::{AutoEts, AutoEtsConfig, Ets, EtsConfig, FittedEts, Form};
 use crate::grid::Moments;
@@ -16,6 +17,9 @@ use crate::naive::last::{FittedNaive, Naive};
 use crate::naive::profile::{FittedProfile, Profile, ProfileConfig};
 use crate::naive::seasonal::{FittedSeasonalNaive, SeasonalNaive, SeasonalNaiveConfig};
 use crate::theta::{FittedTheta, Theta, ThetaConfig};
+
+/// Nanoseconds for each value that a form takes once it is chosen.
+const FORM_AGAIN: f64 = 3_000.0;
 
 /// A model that can take part, with what it is given.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,8 @@ pub(super) enum Candidate {
     Theta(usize),
     /// The form is chosen once, on the whole series.
     Ets(usize, Option<Form>),
+    /// Likewise the order and whether there is a constant.
+    Arima(Option<usize>, Option<(Order, bool)>),
     Mstl(Vec<usize>),
     Direct(Vec<usize>, usize, bool),
 }
@@ -42,6 +48,11 @@ impl fmt::Display for Candidate {
             Self::Theta(season) => write!(f, "theta {season}"),
             Self::Ets(season, Some(form)) => write!(f, "ETS {form} {season}"),
             Self::Ets(season, None) => write!(f, "ETS {season}"),
+            Self::Arima(_, Some((order, constant))) => {
+                let constant = if *constant { " with constant" } else { "" };
+                write!(f, "ARIMA {order}{constant}")
+            }
+            Self::Arima(..) => f.write_str("ARIMA"),
             Self::Mstl(seasons) => write!(f, "MSTL {seasons:?}"),
             Self::Direct(seasons, _, false) => write!(f, "direct {seasons:?}"),
             Self::Direct(seasons, _, true) => write!(f, "direct, logarithm {seasons:?}"),
@@ -58,6 +69,7 @@ pub(super) enum Member {
     Profile(FittedProfile),
     Theta(FittedTheta),
     Ets(Box<FittedEts>),
+    Arima(Box<FittedArima>),
     Mstl(Box<FittedMstl>),
     Direct(FittedDirect),
 }
@@ -72,11 +84,25 @@ impl Candidate {
             Self::Theta(_) => 250.0,
             Self::Ets(1, None) => 8_000.0,
             Self::Ets(_, None) => 27_000.0,
-            Self::Ets(_, Some(_)) => 3_000.0,
+            Self::Ets(_, Some(_)) => FORM_AGAIN,
+            Self::Arima(None, None) => 60_000.0,
+            Self::Arima(Some(season), None) => 60_000.0 + 30_000.0 * *season as f64,
+            Self::Arima(season, Some(_)) => 5_000.0 + 1_500.0 * season.unwrap_or(0) as f64,
             Self::Mstl(_) => 5_000.0,
             Self::Direct(..) => 400.0,
         };
         each * n as f64 + 1_000.0
+    }
+
+    /// The same once form or order are chosen.
+    pub(super) fn cost_again(&self, n: usize) -> f64 {
+        match self {
+            Self::Ets(..) => FORM_AGAIN * n as f64,
+            Self::Arima(season, None) => {
+                Self::Arima(*season, Some((Order::new(0, 1, 1), false))).cost(n)
+            }
+            _ => self.cost(n),
+        }
     }
 
     /// Weight before anything is known about the series: our judgement, that a method which looks
@@ -85,7 +111,7 @@ impl Candidate {
         match self {
             Self::Drift | Self::SeasonalNaive(_) | Self::Profile(..) => 0.4,
             Self::Naive | Self::Mstl(_) => 0.8,
-            Self::Theta(_) | Self::Ets(..) => 1.0,
+            Self::Theta(_) | Self::Ets(..) | Self::Arima(..) => 1.0,
             Self::Direct(..) => 1.5,
         }
     }
@@ -126,6 +152,20 @@ impl Candidate {
                 };
                 Member::Ets(Box::new(Ets::try_from(config)?.fit(train)?))
             }
+            Self::Arima(season, None) => {
+                let config = AutoArimaConfig {
+                    seasons: season.iter().copied().collect(),
+                };
+                Member::Arima(Box::new(AutoArima::try_from(config)?.fit(train)?))
+            }
+            Self::Arima(_, Some((order, constant))) => {
+                let config = ArimaConfig {
+                    order: *order,
+                    constant: *constant,
+                    ..ArimaConfig::default()
+                };
+                Member::Arima(Box::new(Arima::try_from(config)?.fit(train)?))
+            }
             Self::Mstl(seasons) => {
                 let config = MstlConfig {
                     seasons: seasons.clone(),
@@ -153,6 +193,7 @@ impl Member {
             Self::Profile(model) => model.moments(horizon),
             Self::Theta(model) => model.moments(horizon),
             Self::Ets(model) => model.moments(horizon),
+            Self::Arima(model) => model.moments(horizon),
             Self::Mstl(model) => model.moments(horizon),
             Self::Direct(model) => model.moments(horizon),
         }
@@ -166,6 +207,7 @@ impl Member {
             Self::Profile(model) => model.update(sample),
             Self::Theta(model) => model.update(sample),
             Self::Ets(model) => model.update(sample),
+            Self::Arima(model) => model.update(sample),
             Self::Mstl(model) => model.update(sample),
             Self::Direct(model) => model.update(sample),
         }

@@ -38,8 +38,6 @@ const MANY: f64 = 80.0;
 const CYCLES: usize = 7;
 /// Longest season that exponential smoothing carries as states.
 const ETS_SEASON: usize = 24;
-/// Nanoseconds for each value that a form takes once it is chosen.
-const FORM_AGAIN: f64 = 3_000.0;
 /// A forecast farther from the past than this many of its ranges is a runaway.
 const RUNAWAY: f64 = 1.5;
 
@@ -96,7 +94,8 @@ impl Default for AutoConfig {
 ///
 /// # Cost
 ///
-/// One fit of each candidate for each window and one more; 5 to 30 ms for the series of the public
+/// One fit of each candidate for each window and one more, and the search for the forms of exponential
+/// smoothing and ARIMA; 2 to 60 ms for the series of the public
 /// competitions.
 ///
 /// # Degenerate cases
@@ -245,6 +244,9 @@ impl Auto {
         if season <= ETS_SEASON {
             dear.push(Candidate::Ets(season, None));
         }
+        if season <= ETS_SEASON {
+            dear.push(Candidate::Arima((season > 1).then_some(season), None));
+        }
         if season > 1 {
             dear.push(Candidate::Mstl(usable));
             if season > ETS_SEASON {
@@ -252,10 +254,7 @@ impl Auto {
             }
         }
         for candidate in dear {
-            let again = match candidate {
-                Candidate::Ets(..) => FORM_AGAIN * n as f64,
-                _ => candidate.cost(n),
-            };
+            let again = candidate.cost_again(n);
             let cost = candidate.cost(n) + again * (windows + 1) as f64;
             if cost <= left {
                 left -= cost;
@@ -325,11 +324,17 @@ impl Auto {
     }
 }
 
-/// The form of exponential smoothing, chosen on the whole series.
+/// The form of exponential smoothing or the order of ARIMA, chosen on the whole series.
 fn settle(candidate: Candidate, values: &[f64]) -> Candidate {
     match candidate {
         Candidate::Ets(season, None) => match candidate.fit(values) {
             Ok(Member::Ets(model)) => Candidate::Ets(season, Some(model.form())),
+            _ => candidate,
+        },
+        Candidate::Arima(season, None) => match candidate.fit(values) {
+            Ok(Member::Arima(model)) => {
+                Candidate::Arima(season, Some((model.order(), model.constant().is_some())))
+            }
             _ => candidate,
         },
         other => other,
