@@ -34,6 +34,8 @@ impl fmt::Display for Answer {
 pub enum Aspect {
     /// Usual value. The effect is a shift, in the unit of the metric.
     Location,
+    /// Usual value of the candidate divided by the baseline's. The effect is a ratio.
+    Level,
     /// Usual distance from the usual value. The effect is a ratio.
     Spread,
     /// Share of values beyond a high quantile (a low one where low values are watched). The effect is a ratio.
@@ -48,6 +50,7 @@ impl fmt::Display for Aspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Location => "location",
+            Self::Level => "level",
             Self::Spread => "spread",
             Self::Tail => "tail",
             Self::Rate => "rate",
@@ -270,7 +273,7 @@ impl fmt::Display for Finding {
         } = self.effect;
         let sign = match self.aspect {
             Aspect::Location | Aspect::Share => "by",
-            Aspect::Spread | Aspect::Tail | Aspect::Rate => "times",
+            Aspect::Level | Aspect::Spread | Aspect::Tail | Aspect::Rate => "times",
         };
         write!(
             f,

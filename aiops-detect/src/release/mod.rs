@@ -29,6 +29,8 @@
 //! | events: errors, restarts, log lines | [`Data::Counts`] | ratio of rates, exact, negative binomial where they scatter |
 //! | a share: failed of all requests | [`Data::Ratios`] | difference of shares by its score interval |
 //!
+//! Looked at after each interval, and stopped at any look: [`sequential`].
+//!
 //! # Theorems
 //!
 //! *Fail* is a test against "the change is within the margin" with a p-value corrected for all tests
@@ -38,7 +40,7 @@
 //! passes with probability at most `alpha` (intersection-union test; Berger, *Multiparameter Hypothesis Testing and Acceptance
 //! Sampling*, 1982).
 //!
-//! Both hold for one look, not for a report that is made again and again until it passes.
+//! Both hold for one look. A report that is made again and again until it passes needs [`sequential`].
 //!
 //! # Dependence in time
 //!
@@ -53,6 +55,7 @@ mod data;
 mod dependence;
 mod dispersion;
 mod rank;
+pub mod sequential;
 mod shares;
 mod test;
 mod values;

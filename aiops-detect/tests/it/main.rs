@@ -22,6 +22,7 @@ mod pca;
 mod pelt;
 mod reference;
 mod release;
+mod release_sequential;
 mod robust_z;
 mod rolling_mad;
 mod sampled_neighbors;
