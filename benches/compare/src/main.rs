@@ -4,6 +4,7 @@
 mod core;
 mod detect;
 mod forecast;
+mod storage;
 mod timing;
 
 use std::process::ExitCode;
@@ -14,9 +15,9 @@ fn main() -> ExitCode {
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => quick = true,
-            "core" | "detect" | "forecast" => wanted.push(argument),
+            "core" | "storage" | "detect" | "forecast" => wanted.push(argument),
             _ => {
-                eprintln!("usage: compare [--quick] [core] [detect] [forecast]");
+                eprintln!("usage: compare [--quick] [core] [storage] [detect] [forecast]");
                 return ExitCode::from(2);
             }
         }
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
     };
     if wants("core") {
         core::run(rounds);
+    }
+    if wants("storage") {
+        storage::run(rounds);
     }
     if wants("detect") {
         detect::run(rounds);
