@@ -1,0 +1,7 @@
+//! Reads the arguments and compares.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    release_gate::cli::run(std::env::args_os())
+}
