@@ -7,8 +7,10 @@
 //!             the next begins; then the bytes of the chunks. Where the first begins and the last
 //!             ends is in the directory
 //! series      for each run: labels, front-coded against the ones before; number of samples; time of
-//!             the latest
-//! directory   for each run, by fingerprint: where it is, its CRC-32C, its range of time
+//!             the latest as the difference to the one before
+//! directory   for each run, by fingerprint, in pages of 64: fingerprint as the difference to the one
+//!             before on the page, CRC-32C of the labels u32, CRC-32C of the run u32, where it is, its
+//!             length, samples, how much later than the block it begins and how much earlier it ends
 //! replaces    identifiers of the blocks that this one stands for
 //! footer      where the sections are, their CRC-32C, totals; CRC-32C of itself; "AIOPSBLK"
 //! ```
@@ -29,7 +31,10 @@ const MAGIC: [u8; 8] = *b"AIOPSBLK";
 const FORMAT: u32 = 2;
 const HEADER_BYTES: u64 = 16;
 const FOOTER_BYTES: usize = 104;
-const ENTRY_BYTES: usize = 48;
+/// Entries of the directory that are read at one time.
+const PAGE_ENTRIES: usize = 64;
+/// Bytes of the shortest entry of the directory.
+const LEAST_ENTRY: usize = 14;
 /// The codec of [`packed`](super::packed).
 const PACKED: u8 = 1;
 
@@ -69,29 +74,53 @@ struct Place {
 }
 
 impl Place {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.fingerprint.to_le_bytes());
+    /// Appends it; `before` is the fingerprint of the one before on its page, `min` and `max` are
+    /// those of the block.
+    fn put(&self, before: u64, (min, max): (i64, i64), out: &mut Vec<u8>) {
+        varint::put(out, self.fingerprint.wrapping_sub(before));
         out.extend_from_slice(&self.check.to_le_bytes());
-        out.extend_from_slice(&self.len.to_le_bytes());
-        out.extend_from_slice(&self.at.to_le_bytes());
-        out.extend_from_slice(&self.samples.to_le_bytes());
         out.extend_from_slice(&self.crc.to_le_bytes());
-        out.extend_from_slice(&self.min.to_le_bytes());
-        out.extend_from_slice(&self.max.to_le_bytes());
+        varint::put(out, self.at);
+        varint::put(out, self.len.into());
+        varint::put(out, self.samples.into());
+        varint::put(out, self.min.wrapping_sub(min) as u64);
+        varint::put(out, max.wrapping_sub(self.max) as u64);
     }
 
-    /// `bytes` are [`ENTRY_BYTES`].
-    fn parse(bytes: &[u8]) -> Self {
-        Self {
-            fingerprint: u64_at(bytes, 0),
-            check: u32_at(bytes, 8),
-            len: u32_at(bytes, 12),
-            at: u64_at(bytes, 16),
-            samples: u32_at(bytes, 24),
-            crc: u32_at(bytes, 28),
-            min: u64_at(bytes, 32) as i64,
-            max: u64_at(bytes, 40) as i64,
+    /// The inverse of [`put`](Self::put).
+    fn read(bytes: &mut Reader<'_>, before: u64, (min, max): (i64, i64)) -> Option<Self> {
+        Some(Self {
+            fingerprint: before.wrapping_add(bytes.number()?),
+            check: u32_at(bytes.bytes(4)?, 0),
+            crc: u32_at(bytes.bytes(4)?, 0),
+            at: bytes.number()?,
+            len: u32::try_from(bytes.number()?).ok()?,
+            samples: u32::try_from(bytes.number()?).ok()?,
+            min: min.wrapping_add(bytes.number()? as i64),
+            max: max.wrapping_sub(bytes.number()? as i64),
+        })
+    }
+
+    /// Appends the entries of a directory, in order of fingerprint.
+    fn put_all(places: &[Self], span: (i64, i64), out: &mut Vec<u8>) {
+        for page in places.chunks(PAGE_ENTRIES) {
+            let mut before = 0;
+            for place in page {
+                place.put(before, span, out);
+                before = place.fingerprint;
+            }
         }
+    }
+
+    /// Reads the entries of one page.
+    fn read_page(bytes: &mut Reader<'_>, entries: usize, span: (i64, i64)) -> Option<Vec<Self>> {
+        let mut before = 0;
+        let entry = |_| {
+            let place = Self::read(bytes, before, span)?;
+            before = place.fingerprint;
+            Some(place)
+        };
+        (0..entries).map(entry).collect()
     }
 }
 
@@ -104,6 +133,7 @@ struct Footer {
     series: u32,
     directory_at: u64,
     directory_crc: u32,
+    directory_len: u32,
     replaces: u32,
     replaces_crc: u32,
     samples: u64,
@@ -124,7 +154,7 @@ impl Footer {
         out.extend_from_slice(&self.directory_crc.to_le_bytes());
         out.extend_from_slice(&self.replaces.to_le_bytes());
         out.extend_from_slice(&self.replaces_crc.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.directory_len.to_le_bytes());
         out.extend_from_slice(&self.samples.to_le_bytes());
         out.extend_from_slice(&self.min.to_le_bytes());
         out.extend_from_slice(&self.max.to_le_bytes());
@@ -154,6 +184,7 @@ impl Footer {
             directory_crc: u32_at(bytes, 32),
             replaces: u32_at(bytes, 36),
             replaces_crc: u32_at(bytes, 40),
+            directory_len: u32_at(bytes, 44),
             samples: u64_at(bytes, 48),
             min: u64_at(bytes, 56) as i64,
             max: u64_at(bytes, 64) as i64,

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{ChunkInfo, ENTRY_BYTES, FOOTER_BYTES, Footer, PACKED, Place, Unreadable, file_name};
+use super::{
+    ChunkInfo, FOOTER_BYTES, Footer, LEAST_ENTRY, PACKED, PAGE_ENTRIES, Place, Unreadable,
+    file_name,
+};
 use crate::files::{FileHandle, Files};
 use crate::journal::u64_at;
 use crate::store::label_bytes;
@@ -11,9 +14,6 @@ use crate::store::packed;
 use crate::store::series::{Columns, Span};
 use crate::store::varint::Reader;
 use crate::{Damage, Labels, StorageError};
-
-/// Entries of the directory that are read at one time.
-const PAGE_ENTRIES: usize = 64;
 
 /// A block that is open.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub(in crate::store) struct Block {
     size: u64,
     footer: Footer,
     replaces: Vec<u64>,
-    /// Fingerprint of the first entry of each page of the directory.
-    pages: Vec<u64>,
+    /// Fingerprint of the first entry of each page of the directory, and where in it the page is.
+    pages: Vec<(u64, u32)>,
     /// Whether it is not to be merged with others.
     apart: AtomicBool,
 }
@@ -121,13 +121,54 @@ impl Block {
             Ok(directory) => directory,
             Err(damage) => return Ok(Err(damage)),
         };
-        let pages = directory.chunks(PAGE_ENTRIES * ENTRY_BYTES);
-        self.pages = pages.map(|page| u64_at(page, 0)).collect();
+        let Some(pages) = self.pages_of(&directory) else {
+            let what = "the directory cannot be read";
+            return Ok(Err(Damage::new(&self.path, footer.directory_at, what)));
+        };
+        self.pages = pages;
         self.series()
     }
 
     fn directory_len(&self) -> u64 {
-        u64::from(self.footer.series) * ENTRY_BYTES as u64
+        self.footer.directory_len.into()
+    }
+
+    fn span(&self) -> (i64, i64) {
+        (self.footer.min, self.footer.max)
+    }
+
+    /// Entries on a page of the directory.
+    fn entries_on(&self, page: usize) -> usize {
+        (self.footer.series as usize - page * PAGE_ENTRIES).min(PAGE_ENTRIES)
+    }
+
+    /// Where the pages of a directory begin; `None` when it is none.
+    fn pages_of(&self, directory: &[u8]) -> Option<Vec<(u64, u32)>> {
+        let series = self.footer.series as usize;
+        if series > directory.len() / LEAST_ENTRY {
+            return None;
+        }
+        let mut bytes = Reader::new(directory);
+        let mut pages = Vec::with_capacity(series.div_ceil(PAGE_ENTRIES));
+        for page in 0..series.div_ceil(PAGE_ENTRIES) {
+            let at = directory.len() - bytes.left();
+            let places = Place::read_page(&mut bytes, self.entries_on(page), self.span())?;
+            pages.push((places.first()?.fingerprint, at as u32));
+        }
+        bytes.is_empty().then_some(pages)
+    }
+
+    /// The entries of one page of the directory.
+    fn page(&self, page: usize) -> Result<Vec<Place>, StorageError> {
+        let from = u64::from(self.pages[page].1);
+        let next = self.pages.get(page + 1).map(|(_, at)| u64::from(*at));
+        let len = next.unwrap_or(self.directory_len()) - from;
+        let at = self.footer.directory_at + from;
+        let bytes = self.bytes(at, len as usize)?;
+        let entries = self.entries_on(page);
+        let places = Place::read_page(&mut Reader::new(&bytes), entries, self.span());
+        let what = "the directory is not what was written";
+        places.ok_or_else(|| Damage::new(&self.path, at, what).into())
     }
 
     /// Damage when the sections are not one behind the other.
@@ -219,7 +260,7 @@ impl Block {
 
     /// Memory in use besides the structure itself.
     pub(in crate::store) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.pages.capacity() * size_of::<u64>()
+        size_of::<Self>() + self.pages.capacity() * size_of::<(u64, u32)>()
     }
 
     /// Whether there may be samples in `span`.
@@ -230,19 +271,20 @@ impl Block {
     /// Where the samples of a series are.
     fn find(&self, labels: &Labels) -> Result<Option<Place>, StorageError> {
         let fingerprint = labels.fingerprint().0;
-        let after = self.pages.partition_point(|first| *first < fingerprint);
+        let after = self
+            .pages
+            .partition_point(|(first, _)| *first < fingerprint);
         let mut check = None;
         // Equal fingerprints may begin on the page before the first that starts with it.
         for page in after.saturating_sub(1)..self.pages.len() {
-            if self.pages[page] > fingerprint {
+            if self.pages[page].0 > fingerprint {
                 break;
             }
-            let skipped = page * PAGE_ENTRIES;
-            let entries = (self.footer.series as usize - skipped).min(PAGE_ENTRIES);
-            let at = self.footer.directory_at + (skipped * ENTRY_BYTES) as u64;
-            let bytes = self.bytes(at, entries * ENTRY_BYTES)?;
-            let places = bytes.chunks_exact(ENTRY_BYTES).map(Place::parse);
-            for place in places.filter(|place| place.fingerprint == fingerprint) {
+            let places = self.page(page)?;
+            for place in places
+                .into_iter()
+                .filter(|place| place.fingerprint == fingerprint)
+            {
                 if *check.get_or_insert_with(|| check_of(labels)) == place.check {
                     return Ok(Some(place));
                 }
@@ -328,6 +370,7 @@ fn parse_series(section: &[u8], count: u32) -> Option<Vec<SeriesInfo>> {
     let mut section = Reader::new(section);
     let mut series = Vec::with_capacity((count as usize).min(section.left() / 4));
     let mut bytes: Vec<u8> = Vec::new();
+    let mut newest = 0_i64;
     for _ in 0..count {
         let same = usize::try_from(section.number()?).ok()?;
         if same > bytes.len() {
@@ -339,8 +382,9 @@ fn parse_series(section: &[u8], count: u32) -> Option<Vec<SeriesInfo>> {
         series.push(SeriesInfo {
             labels: label_bytes::read(&mut Reader::new(&bytes))?,
             samples: section.number()?,
-            newest: section.signed()?,
+            newest: newest.wrapping_add(section.signed()?),
         });
+        newest = series.last().map_or(0, |info| info.newest);
     }
     section.is_empty().then_some(series)
 }

@@ -37,6 +37,8 @@ pub(in crate::store) struct BlockWriter<'a> {
     /// Series section.
     series: Vec<u8>,
     labels: Vec<u8>,
+    /// Time of the latest sample of the series before.
+    newest: i64,
     places: Vec<Place>,
 }
 
@@ -63,6 +65,7 @@ impl<'a> BlockWriter<'a> {
             buffer,
             series: Vec::new(),
             labels: Vec::new(),
+            newest: 0,
             places: Vec::new(),
         })
     }
@@ -116,7 +119,8 @@ impl<'a> BlockWriter<'a> {
         varint::put(&mut self.series, (bytes.len() - same) as u64);
         self.series.extend_from_slice(&bytes[same..]);
         varint::put(&mut self.series, run.samples.into());
-        varint::put_signed(&mut self.series, run.max);
+        varint::put_signed(&mut self.series, run.max.wrapping_sub(self.newest));
+        self.newest = run.max;
         self.labels = bytes;
         self.put(&run.bytes)
     }
@@ -163,11 +167,11 @@ impl<'a> BlockWriter<'a> {
         self.put(&series)?;
         self.places
             .sort_unstable_by_key(|place| (place.fingerprint, place.check));
-        let mut section = Vec::with_capacity(self.places.len() * super::ENTRY_BYTES);
-        for place in &self.places {
-            place.put(&mut section);
-        }
+        let mut section = Vec::new();
+        Place::put_all(&self.places, (footer.min, footer.max), &mut section);
         footer.directory_at = self.at();
+        footer.directory_len =
+            u32::try_from(section.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
         footer.directory_crc = crc32c::crc32c(&section);
         self.put(&section)?;
         section.clear();
