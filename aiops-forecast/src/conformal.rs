@@ -7,7 +7,14 @@
 //! The intervals of a model say how their width grows with the horizon, the errors of a rolling
 //! backtest say by what factor they are too narrow or too wide. The factor of a level is the
 //! conformal quantile of `|error| / half-width`, the scores of all steps pooled, because a few
-//! windows of one step say nothing. With few scores it is drawn towards 1.
+//! windows of one step say nothing. With few scores it is drawn towards 1. A model whose widths grow
+//! with the horizon as its errors do not is right on average over the steps, not at each.
+//!
+//! Online, each interval goes on learning from the values that come: it is widened a little by a
+//! value outside and narrowed by one inside, so that its coverage tends to what it says whatever the
+//! series does (Gibbs and Candes, *Adaptive conformal inference under distribution shift*, `NeurIPS`
+//! 2021; Angelopoulos, Candes and Tibshirani, *Conformal PID control for time series prediction*,
+//! `NeurIPS` 2023).
 
 use aiops_core::ndarray::Array2;
 use aiops_core::{
@@ -15,15 +22,18 @@ use aiops_core::{
     Sample, SeriesView, check_request,
 };
 
-use crate::grid::finite;
 use aiops_core::numerics::normal;
+
+use crate::grid::finite;
+pub use crate::tracking::Tracked;
+use crate::tracking::Tracker;
 
 /// As many scores as the belief that the model's own width is right counts for.
 const PRIOR: f64 = 8.0;
 /// A factor is between these.
-const FACTORS: (f64, f64) = (0.2, 8.0);
+pub(crate) const FACTORS: (f64, f64) = (0.2, 8.0);
 /// Central intervals whose factors are kept.
-const CENTRAL: [f64; 8] = [0.1, 0.3, 0.5, 0.68, 0.8, 0.9, 0.95, 0.99];
+pub(crate) const CENTRAL: [f64; 8] = [0.1, 0.3, 0.5, 0.68, 0.8, 0.9, 0.95, 0.99];
 
 /// Parameters of [`Conformal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +59,30 @@ impl Default for ConformalConfig {
     }
 }
 
-/// A forecaster whose quantiles are calibrated by its own rolling errors.
+/// A forecaster whose quantiles are calibrated by its own rolling errors, and go on being calibrated
+/// in updates.
+///
+/// ```
+/// use aiops_core::{FittedForecaster, Forecaster, OnlineForecaster, Series, TimeAxis, Timestamp};
+/// use aiops_forecast::conformal::{Conformal, ConformalConfig};
+/// use aiops_forecast::smoothing::simple::{SimpleSmoothing, SimpleSmoothingConfig};
+/// use std::time::Duration;
+///
+/// let axis = TimeAxis::regular(Timestamp::EPOCH, Duration::from_secs(60), 200)?;
+/// let load = (0..200).map(|i| 50.0 + f64::from(i * i * 37 % 101)).collect();
+/// let load = Series::new(axis, load)?;
+/// let inner = SimpleSmoothing::try_from(SimpleSmoothingConfig::default())?;
+/// let forecaster = Conformal::new(inner, ConformalConfig::default())?;
+/// let mut model = forecaster.fit(load.view().slice(0, 100))?;
+/// for sample in load.view().slice(100, 200).iter() {
+///     model.update(sample);
+/// }
+/// let report = model.tracked();
+/// assert_eq!(report.seen, 100);
+/// assert!((0.7..0.95).contains(&report.coverage80), "{report:?}");
+/// assert!(!report.refit_wanted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Cost
 ///
@@ -120,8 +153,7 @@ impl<F: Forecaster> Forecaster for Conformal<F> {
         Ok(FittedConformal {
             model,
             factors,
-            seen: 0,
-            inside: 0,
+            tracker: Tracker::default(),
         })
     }
 }
@@ -159,7 +191,7 @@ impl Scores {
     pub(crate) fn factors(mut self) -> Factors {
         self.0.sort_unstable_by(f64::total_cmp);
         let n = self.0.len() as f64;
-        let mut factors = CENTRAL.map(|share| {
+        let factors = CENTRAL.map(|share| {
             let own = normal::quantile(0.5 + 0.5 * share);
             let rank = ((n + 1.0) * share).ceil() as usize;
             let Some(score) = self.0.get(rank.min(self.0.len()).saturating_sub(1)) else {
@@ -171,13 +203,9 @@ impl Scores {
             let told = told / (told + PRIOR * (1.0 - share).min(0.5) * 2.0);
             (factor.ln() * told).exp() * widen(share, n)
         });
-        // Wider intervals contain narrower ones.
-        for index in 1..CENTRAL.len() {
-            let before = factors[index - 1] * normal::quantile(0.5 + 0.5 * CENTRAL[index - 1]);
-            let own = normal::quantile(0.5 + 0.5 * CENTRAL[index]);
-            factors[index] = factors[index].max(before / own);
-        }
-        Factors(factors)
+        let mut factors = Factors(factors);
+        factors.nest();
+        factors
     }
 }
 
@@ -194,9 +222,19 @@ fn widen(share: f64, n: f64) -> f64 {
 
 /// A factor for each of [`CENTRAL`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Factors([f64; CENTRAL.len()]);
+pub(crate) struct Factors(pub(crate) [f64; CENTRAL.len()]);
 
 impl Factors {
+    /// Wider intervals contain narrower ones.
+    pub(crate) fn nest(&mut self) {
+        let mut reach = 0.0_f64;
+        for (factor, share) in self.0.iter_mut().zip(CENTRAL) {
+            let own = normal::quantile(0.5 + 0.5 * share);
+            reach = reach.max(*factor * own);
+            *factor = reach / own;
+        }
+    }
+
     /// The factor of a quantile level, between its neighbours by a straight line.
     pub(crate) fn at(&self, level: f64) -> f64 {
         let share = (2.0 * level - 1.0).abs();
@@ -218,8 +256,7 @@ impl Factors {
 pub struct FittedConformal<M> {
     model: M,
     factors: Factors,
-    seen: u64,
-    inside: u64,
+    tracker: Tracker,
 }
 
 impl<M> FittedConformal<M> {
@@ -233,10 +270,10 @@ impl<M> FittedConformal<M> {
         self.factors.at(level)
     }
 
-    /// Share of the values taken in by `update` that lay in the 80 % interval one step ahead, and
-    /// their number; `None` before the first.
-    pub fn coverage80(&self) -> Option<(f64, u64)> {
-        (self.seen > 0).then(|| (self.inside as f64 / self.seen as f64, self.seen))
+    /// What the updates say: coverage achieved one step ahead, and whether the errors have drifted so
+    /// far that a refit is wanted.
+    pub fn tracked(&self) -> Tracked {
+        self.tracker.report()
     }
 }
 
@@ -260,11 +297,13 @@ impl<M: FittedForecaster> FittedForecaster for FittedConformal<M> {
 impl<M: OnlineForecaster> OnlineForecaster for FittedConformal<M> {
     fn update(&mut self, sample: Sample) {
         if sample.value.is_finite()
-            && let Ok(ahead) = self.forecast(1, &[0.1, 0.9])
-            && let (Some(low), Some(high)) = (ahead.quantile(0.1), ahead.quantile(0.9))
+            && let Ok(ahead) = self.model.forecast(1, &normal_levels())
+            && let [Some(low), Some(high)] = normal_levels().map(|level| ahead.quantile(level))
         {
-            self.seen += 1;
-            self.inside += u64::from(low[0] <= sample.value && sample.value <= high[0]);
+            let mean = ahead.mean()[0];
+            let sd = 0.5 * (high[0] - low[0]);
+            self.tracker
+                .take(sample.value - mean, sd, &mut self.factors);
         }
         self.model.update(sample);
     }

@@ -46,8 +46,8 @@
 //! | [`naive`] | the bar that every other one has to clear | 5 us | yes | |
 //! | [`capacity`] | when is a limit reached, with what probability? | 3 ms | | growth that speeds up |
 //!
-//! [`conformal`] calibrates the quantiles of any of them by its own rolling errors; [`auto`] does so by
-//! itself. [`backtest`] and [`metrics`] say how good a forecaster is, [`naive2`] and
+//! [`conformal`] calibrates the quantiles of any of them by its own rolling errors and goes on doing so
+//! in updates, tracks the coverage achieved and says when a refit is wanted; [`auto`] does so by itself. [`backtest`] and [`metrics`] say how good a forecaster is, [`naive2`] and
 //! [`metrics::owa`] as in the M4 competition. [`stl`] takes a series apart.
 //!
 //! # Time
@@ -88,6 +88,7 @@ mod products;
 pub mod smoothing;
 pub mod stl;
 pub mod theta;
+mod tracking;
 #[cfg(feature = "serde")]
 mod wire;
 

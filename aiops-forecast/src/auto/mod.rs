@@ -17,20 +17,21 @@ use aiops_core::{
     Sample, SeriesView, check_request,
 };
 
-use crate::conformal::{Factors, Scores};
+use crate::conformal::{Factors, Scores, Tracked};
 use crate::grid::{Grid, Moments, filled, finite};
 use crate::mstl::check_seasons;
 use crate::naive2::is_seasonal;
+use crate::tracking::Tracker;
 use aiops_core::numerics::normal;
 use member::{Candidate, Member};
 use trial::{Trial, Windows};
 
 /// Candidates worse than the best by more than this factor do not take part, ...
-const CLOSE: f64 = 1.35;
+const CLOSE: f64 = 2.0;
 /// ... with this over the number of errors added: a few errors say little.
 const CLOSE_FOR_FEW: f64 = 5.0;
 /// Members of a combination at most.
-const MEMBERS: usize = 5;
+const MEMBERS: usize = 8;
 /// How steeply weights fall with the loss: half of it at [`MANY`] errors.
 const STEEP: f64 = 6.0;
 const MANY: f64 = 80.0;
@@ -136,6 +137,7 @@ pub struct FittedAuto {
     members: Vec<(f64, Member)>,
     tried: Vec<Tried>,
     factors: Factors,
+    tracker: Tracker,
     bounds: (f64, f64),
     grid: Grid,
 }
@@ -167,6 +169,7 @@ impl Forecaster for Auto {
             members: Vec::new(),
             tried: Vec::new(),
             factors: Self::calibrate(&trials, &weights, &values, &windows),
+            tracker: Tracker::default(),
             bounds: self.bounds(&values),
             grid,
         };
@@ -390,6 +393,20 @@ fn combine(horizon: usize, parts: impl Iterator<Item = (f64, Moments)>) -> Momen
 }
 
 impl FittedAuto {
+    /// What the updates say: coverage achieved one step ahead, and whether the errors have drifted so
+    /// far that a refit is wanted.
+    pub fn tracked(&self) -> Tracked {
+        self.tracker.report()
+    }
+
+    fn moments(&self, horizon: usize) -> Moments {
+        let parts = self.members.iter();
+        combine(
+            horizon,
+            parts.map(|(weight, member)| (*weight, member.moments(horizon))),
+        )
+    }
+
     /// Every model that was tried, the best first.
     pub fn tried(&self) -> &[Tried] {
         &self.tried
@@ -414,11 +431,7 @@ impl FittedForecaster for FittedAuto {
     fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
         check_request(horizon, levels)?;
         let axis = self.grid.axis(horizon)?;
-        let parts = self
-            .members
-            .iter()
-            .map(|(weight, member)| (*weight, member.moments(horizon)));
-        let Moments { mean, sd } = combine(horizon, parts);
+        let Moments { mean, sd } = self.moments(horizon);
         let bound = |value: f64| finite(value).clamp(self.bounds.0, self.bounds.1);
         let reach: Vec<f64> = levels
             .iter()
@@ -433,10 +446,16 @@ impl FittedForecaster for FittedAuto {
 }
 
 impl OnlineForecaster for FittedAuto {
+    /// The weights stay; the members and the quantiles go on learning.
     fn update(&mut self, sample: Sample) {
-        self.members
-            .iter_mut()
-            .for_each(|(_, member)| member.update(sample));
+        if sample.value.is_finite() {
+            let Moments { mean, sd } = self.moments(1);
+            self.tracker
+                .take(sample.value - mean[0], sd[0], &mut self.factors);
+        }
+        for (_, member) in &mut self.members {
+            member.update(sample);
+        }
         self.grid.advance();
     }
 }

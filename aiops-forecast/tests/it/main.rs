@@ -13,3 +13,4 @@ mod online;
 mod stored;
 mod support;
 mod theta;
+mod tracking;
