@@ -47,7 +47,7 @@
 //!
 //! | question | part |
 //! |---|---|
-//! | is something wrong? | [`rule`]: threshold, anomaly, absence; [`expr`]: Prometheus's query language |
+//! | is something wrong? | [`rule`]: threshold, anomaly, absence, change, forecast, burn rate and combinations; [`expr`]: Prometheus's query language |
 //! | who is told, and when? | [`engine`]: routes, groups, silences, inhibition, [time intervals](interval) |
 //! | what belongs together? | [`correlate`]: by time and topology |
 //! | why was this told, or not? | [`AlertEngine::explain`](engine::AlertEngine::explain), [`Ledger`](engine::Ledger) |

@@ -1,12 +1,13 @@
 //! Rules whose condition is an expression over many series, as in Prometheus's rule files.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use aiops_core::{Alert, Labels, METRIC_NAME, Timestamp};
 
 use super::instance::{AlertState, Instance, Phase};
 use super::set::{ActiveAlert, RESEND};
+use super::state::{InstanceState, places};
 use super::{ALERT_NAME, RuleError, templates};
 use crate::expr::{EvaluationError, ExpressionEngine};
 use crate::template::Template;
@@ -111,6 +112,8 @@ pub struct ExpressionFault {
 /// | two series of the result become the same label set | a fault; the alerts stay as they are |
 /// | more alerts than the limit | a fault; the rule has no alert |
 /// | time that goes back | counts as the latest time |
+/// | restart within an hour | goes on; a rule that holds for 10 minutes or more waits 10 minutes at least |
+/// | restart after more than an hour | pending alerts begin anew, firing ones go on |
 #[derive(Clone, Debug)]
 pub struct ExpressionRules {
     rules: Vec<ExpressionRule>,
@@ -118,6 +121,8 @@ pub struct ExpressionRules {
     instances: Vec<BTreeMap<Labels, Instance>>,
     faults: Vec<ExpressionFault>,
     clock: Timestamp,
+    /// The last evaluation of the state that was restored.
+    restored_at: Option<Timestamp>,
 }
 
 impl ExpressionRules {
@@ -129,6 +134,7 @@ impl ExpressionRules {
             rules,
             faults: Vec::new(),
             clock: Timestamp::MIN,
+            restored_at: None,
         }
     }
 
@@ -140,13 +146,29 @@ impl ExpressionRules {
     /// Evaluates all rules at `now`; answers the alerts that are news or due again.
     pub fn evaluate(&mut self, now: Timestamp, engine: &dyn ExpressionEngine) -> Vec<Alert> {
         let now = now.max(self.clock);
+        self.step_all(now, |expression| engine.evaluate(expression, now))
+    }
+
+    /// The same for results of any origin, asked for in order of the rules.
+    pub(super) fn step_all(
+        &mut self,
+        now: Timestamp,
+        mut result_of: impl FnMut(&str) -> Result<Vec<(Labels, f64)>, EvaluationError>,
+    ) -> Vec<Alert> {
+        let now = now.max(self.clock);
         self.clock = now;
         self.faults.clear();
+        if let Some(stopped) = self.restored_at.take() {
+            for (rule, instances) in self.rules.iter().zip(&mut self.instances) {
+                for one in instances.values_mut() {
+                    one.phase = one.phase.after_restart(stopped, now, rule.config.hold);
+                }
+            }
+        }
         let mut alerts = Vec::new();
         for (rule, instances) in self.rules.iter().zip(&mut self.instances) {
-            let result = engine
-                .evaluate(&rule.config.expression, now)
-                .and_then(|result| holding(rule, result));
+            let result =
+                result_of(&rule.config.expression).and_then(|result| holding(rule, result));
             let fault = match result {
                 Ok(result) => step(rule, instances, result, now).err(),
                 Err(error) => Some(error),
@@ -182,20 +204,42 @@ impl ExpressionRules {
         active.collect()
     }
 
-    /// Goes on where `earlier` stands, for rules of the same name.
+    /// Goes on where `earlier` stands, for a restart or another configuration: a rule is the same
+    /// when its name is, and it is the same one in order among those of that name.
     pub fn adopt(&mut self, earlier: &Self) {
-        let places: HashMap<&str, usize> = earlier
-            .rules
-            .iter()
-            .enumerate()
-            .map(|(place, rule)| (rule.config.name.as_str(), place))
-            .collect();
-        for (rule, instances) in self.rules.iter().zip(&mut self.instances) {
-            if let Some(&place) = places.get(rule.config.name.as_str()) {
-                instances.clone_from(&earlier.instances[place]);
+        self.apply(earlier.state());
+    }
+
+    /// Names of the rules, the last evaluation, and the alerts with the number of their rule.
+    pub(super) fn state(&self) -> (Vec<String>, Timestamp, Vec<InstanceState>) {
+        let names = self.rules.iter().map(|rule| rule.config.name.clone());
+        let numbered = self.instances.iter().enumerate();
+        let instances = numbered.flat_map(|(number, instances)| {
+            let number = number as u32;
+            instances
+                .values()
+                .map(move |one| one.state_as(number, false))
+        });
+        (names.collect(), self.clock, instances.collect())
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        (names, clock, instances): (Vec<String>, Timestamp, Vec<InstanceState>),
+    ) {
+        let earlier = names.iter().map(String::as_str);
+        let later = self.rules.iter().map(|rule| rule.config.name.as_str());
+        let places = places(earlier, later);
+        for state in instances {
+            let place = places.get(state.rule as usize).copied().flatten();
+            if let Some(known) = place.and_then(|place| self.instances.get_mut(place as usize)) {
+                let mut one = Instance::new(0, state.identity.clone(), state.series.clone());
+                one.restore(state);
+                known.insert(one.identity.clone(), one);
             }
         }
-        self.clock = self.clock.max(earlier.clock);
+        self.clock = self.clock.max(clock);
+        self.restored_at = (clock > Timestamp::MIN).then_some(clock);
     }
 }
 

@@ -5,11 +5,20 @@ use std::time::Duration;
 
 use aiops_core::{Alert, Labels, Timestamp, Verdict};
 
+use super::state::InstanceState;
+
 /// How long a resolved alert is remembered and sent again.
 const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
 
 /// How many times the resend interval a firing alert lives without being sent again.
 const LIFE_IN_RESENDS: u32 = 4;
+
+/// A restart within this time goes on with what was pending.
+const OUTAGE_TOLERANCE: Duration = Duration::from_hours(1);
+
+/// After a restart a pending alert stays pending for at least this long, if its rule holds that
+/// long at all.
+const GRACE: Duration = Duration::from_mins(10);
 
 /// Annotation with the detector's own words, unless the rule has one of this name.
 const REASON: &str = "reason";
@@ -47,6 +56,23 @@ pub(super) enum Phase {
         fired_at: Timestamp,
         resolved_at: Timestamp,
     },
+}
+
+impl Phase {
+    /// Where it stands at `now`, when nothing was looked at since `stopped`; as in Prometheus.
+    pub(super) fn after_restart(self, stopped: Timestamp, now: Timestamp, hold: Duration) -> Self {
+        match self {
+            Self::Pending { .. } if now.since(stopped) > OUTAGE_TOLERANCE => Self::Inactive,
+            Self::Pending { since, active_at } if hold >= GRACE => {
+                let latest = now.saturating_add(GRACE).saturating_sub(hold);
+                Self::Pending {
+                    since,
+                    active_at: active_at.max(latest),
+                }
+            }
+            other => other,
+        }
+    }
 }
 
 /// One alert of one rule: the series whose label sets become the same identity share it, and it
@@ -187,6 +213,30 @@ impl Instance {
             entry.or_insert(reason);
         }
         Some(alert)
+    }
+
+    /// What has to survive a restart.
+    pub(super) fn state_as(&self, rule: u32, never_seen: bool) -> InstanceState {
+        InstanceState {
+            rule,
+            identity: self.identity.clone(),
+            series: self.series.clone(),
+            since: self.since,
+            value: self.value,
+            reason: self.reason(),
+            phase: self.phase,
+            last_sent: self.last_sent,
+            never_seen,
+        }
+    }
+
+    pub(super) fn restore(&mut self, state: InstanceState) {
+        self.series = state.series;
+        self.since = state.since;
+        self.value = state.value;
+        self.stored_reason = state.reason;
+        self.phase = state.phase;
+        self.last_sent = state.last_sent;
     }
 
     /// What the detector said last.

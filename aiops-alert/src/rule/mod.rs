@@ -26,6 +26,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Which rules?
+//!
+//! | rules | look at | cost of a sample |
+//! |---|---|---|
+//! | [`RuleSet`] | one value, verdict or absence of many series | one look-up |
+//! | [`SignalRules`] | the same, change, forecasts, error budgets, and combinations | a match for each part of each rule |
+//! | [`ExpressionRules`] | expressions over stored samples | nothing; an evaluation at times |
+//!
 //! # States
 //!
 //! | state | begins when | ends when |
@@ -43,6 +51,7 @@ mod expression;
 mod instance;
 mod series;
 mod set;
+mod signal;
 mod state;
 #[cfg(feature = "serde")]
 mod wire;
@@ -56,6 +65,9 @@ use thiserror::Error;
 pub use expression::{ExpressionFault, ExpressionRule, ExpressionRuleConfig, ExpressionRules};
 pub use instance::AlertState;
 pub use set::{ActiveAlert, RuleFault, RuleSet, RuleStats};
+pub use signal::{
+    BurnWindow, Crossing, SignalCondition, SignalRule, SignalRuleConfig, SignalRules, SignalStats,
+};
 
 use crate::template::{Template, TemplateError};
 

@@ -24,13 +24,6 @@ const FORGET_AFTER: Duration = Duration::from_hours(24);
 /// How often forgotten series are looked for.
 const SWEEP: Duration = Duration::from_mins(10);
 
-/// A restart within this time goes on with what was pending.
-pub(super) const OUTAGE_TOLERANCE: Duration = Duration::from_hours(1);
-
-/// After a restart a pending alert stays pending for at least this long, if its rule holds that
-/// long at all.
-pub(super) const GRACE: Duration = Duration::from_mins(10);
-
 /// Counts of a rule set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -400,29 +393,12 @@ impl RuleSet {
             return;
         }
         self.started = Some(now);
-        if let Some(saved) = self.restored_at {
-            self.resume(now, now.since(saved));
-        }
-    }
-
-    /// Prometheus's rules for what was pending when the program stopped.
-    fn resume(&mut self, now: Timestamp, outage: Duration) {
+        let Some(stopped) = self.restored_at else {
+            return;
+        };
         for instance in self.instances.iter_mut().flatten() {
             let hold = self.rules[instance.rule as usize].config.hold;
-            let Phase::Pending { since, active_at } = instance.phase else {
-                continue;
-            };
-            instance.phase = if outage > OUTAGE_TOLERANCE {
-                Phase::Inactive
-            } else if hold >= GRACE {
-                let latest = now.saturating_add(GRACE).saturating_sub(hold);
-                Phase::Pending {
-                    since,
-                    active_at: active_at.max(latest),
-                }
-            } else {
-                continue;
-            };
+            instance.phase = instance.phase.after_restart(stopped, now, hold);
         }
     }
 

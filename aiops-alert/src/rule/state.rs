@@ -63,17 +63,9 @@ impl RuleSet {
             .filter(|(_, one)| !one.is_idle())
             .collect();
         instances.sort_by(|(_, a), (_, b)| (a.rule, &a.identity).cmp(&(b.rule, &b.identity)));
-        let instances = instances.into_iter().map(|(id, one)| InstanceState {
-            rule: one.rule,
-            identity: one.identity.clone(),
-            series: one.series.clone(),
-            since: one.since,
-            value: one.value,
-            reason: one.reason(),
-            phase: one.phase,
-            last_sent: one.last_sent,
-            never_seen: self.speaks_for_selector(id),
-        });
+        let instances = instances
+            .into_iter()
+            .map(|(id, one)| one.state_as(one.rule, self.speaks_for_selector(id)));
         State {
             rules: self.rules.clone(),
             last_tick: self.last_tick,
@@ -83,7 +75,10 @@ impl RuleSet {
     }
 
     pub(super) fn apply(&mut self, state: State) {
-        let places = places(&state.rules, &self.rules);
+        fn names(rules: &[Rule]) -> impl Iterator<Item = &str> {
+            rules.iter().map(|rule| rule.config.name.as_str())
+        }
+        let places = places(names(&state.rules), names(&self.rules));
         for series in state.series {
             self.apply_series(&series, &places);
         }
@@ -133,21 +128,16 @@ impl RuleSet {
         if now != state.identity {
             return;
         }
-        let id = self.instance(rule, state.identity, &state.series);
-        if let Some(one) = &mut self.instances[id as usize] {
-            one.series = state.series;
-            one.since = state.since;
-            one.value = state.value;
-            one.stored_reason = state.reason;
-            one.phase = state.phase;
-            one.last_sent = state.last_sent;
-        }
+        let id = self.instance(rule, state.identity.clone(), &state.series);
         let absence = matches!(
             self.rules[rule as usize].config.condition,
             Condition::Absent { .. }
         );
         if state.never_seen && absence {
             self.speak_for_selector(rule, id);
+        }
+        if let Some(one) = &mut self.instances[id as usize] {
+            one.restore(state);
         }
         self.activate(id);
     }
@@ -159,19 +149,20 @@ fn place(places: &[Option<u32>], rule: u32) -> Option<u32> {
 
 /// For each earlier rule its place among the later ones: the same name, and the same one in order
 /// among those of that name.
-fn places(earlier: &[Rule], later: &[Rule]) -> Vec<Option<u32>> {
+pub(super) fn places<'a>(
+    earlier: impl Iterator<Item = &'a str>,
+    later: impl Iterator<Item = &'a str>,
+) -> Vec<Option<u32>> {
     let mut of_name: HashMap<&str, Vec<u32>> = HashMap::new();
-    for (number, rule) in later.iter().enumerate() {
-        let places = of_name.entry(&rule.config.name).or_default();
-        places.push(number as u32);
+    for (number, name) in later.enumerate() {
+        of_name.entry(name).or_default().push(number as u32);
     }
     let mut used: HashMap<&str, usize> = HashMap::new();
-    let mut place = |rule: &Rule| {
-        let name = rule.config.name.clone();
-        let next = of_name.get_key_value(name.as_str())?;
-        let used = used.entry(next.0).or_default();
+    let place = |name: &'a str| {
+        let next = of_name.get(name)?;
+        let used = used.entry(name).or_default();
         *used += 1;
-        next.1.get(*used - 1).copied()
+        next.get(*used - 1).copied()
     };
-    earlier.iter().map(&mut place).collect()
+    earlier.map(place).collect()
 }

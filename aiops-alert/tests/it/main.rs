@@ -23,6 +23,7 @@ mod restart;
 mod rule;
 #[cfg(feature = "files")]
 mod scenario;
+mod signal;
 mod support;
 mod template;
 mod webhook;
