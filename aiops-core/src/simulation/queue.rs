@@ -236,3 +236,38 @@ fn a_flipped_bit_costs_one_record_and_is_named() {
         model.check(&queue, 1);
     });
 }
+
+/// A second sync of a file could succeed without the bytes of the first being on the disk.
+#[test]
+fn after_a_failed_sync_the_records_go_to_a_new_file() {
+    let disk = SimDisk::new(1);
+    let queue = open(&disk).unwrap();
+    let files = || {
+        let names = disk.files().list(Path::new(FOLDER)).unwrap();
+        let logs = names.into_iter().filter(|name| name.ends_with(".log"));
+        logs.map(|name| name.trim_end_matches(".log").parse::<u64>().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let append = || queue.append(Timestamp::EPOCH, b"record").unwrap();
+    append();
+    queue.sync().unwrap();
+    append();
+    disk.hurt(Faults {
+        errors: 1,
+        limit: 0,
+    });
+    queue.sync().unwrap_err();
+    disk.hurt(Faults::default());
+    assert_eq!(files(), [0]);
+    append();
+    assert_eq!(queue.sync().unwrap(), 3);
+    assert_eq!(files(), [0, 1], "the second record begins a file");
+    // The new file is as good as any.
+    append();
+    assert_eq!(queue.sync().unwrap(), 4);
+    assert_eq!(files(), [0, 1]);
+    drop(queue);
+    disk.lose_power();
+    let found = read(&open(&disk).unwrap(), 0).unwrap().0;
+    assert_eq!(found.len(), 4);
+}

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "durable")]
 mod crash;
+#[cfg(feature = "durable")]
+mod golden;
 mod ingest;
 mod logs;
 mod prepare;
