@@ -66,6 +66,8 @@
 //!
 //! - `serde`: `Serialize` and `Deserialize` for configurations, and stored models
 //!   ([`aiops_core::stored`]) of exponential smoothing, ARIMA, Theta, intermittent series and the naive forecasts.
+//! - `rayon`: [`many::fit_many`] fits many series on the caller's rayon pool; models are the same to the
+//!   bit.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -78,6 +80,7 @@ pub mod direct;
 pub mod ets;
 mod grid;
 pub mod intermittent;
+pub mod many;
 pub mod metrics;
 pub mod moving_average;
 pub mod mstl;

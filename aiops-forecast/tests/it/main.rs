@@ -3,10 +3,12 @@
 
 mod arima;
 mod auto;
+mod bad_input;
 mod capacity;
 mod ets;
 mod every;
 mod intermittent;
+mod many;
 mod metrics;
 mod online;
 #[cfg(feature = "serde")]
