@@ -106,7 +106,7 @@ pub struct EsdOutlier {
 ///
 /// # Cost
 ///
-/// `O(k n)` with `k = max_share n`; some 0.2 s for 10,000 samples by default.
+/// `O(k n)` with `k = max_share n`; some 0.05 s for 10,000 samples by default.
 ///
 /// # Degenerate cases
 ///

@@ -43,10 +43,11 @@
 //! | [`ewma`] | a stream | 10 ns | 80 B | spikes | runs of odd values |
 //! | [`welford`] | a stream | 10 ns | 80 B | values far from the mean of a well-behaved series | anything on series with outliers |
 //! | [`bocpd`] | a stream | 3 us | 5 KB | changes of level or spread, not spikes | seasons are changes to it |
+//! | [`random_cut_forest`] | a stream, or rows of several metrics | 20 us | 560 KB | odd values, and usual ones at an unusual time; imputes, expects, blames | new levels, until they are learned |
 //! | [`stuck`] | a stream | 10 ns | 80 B | a value that does not move any more | everything else |
 //! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
-//! | [`esd`] | a whole series | 20 us | 60 B a sample | outliers after season and level, how many of them is a test | level shifts, skewed noise |
-//! | [`spectral_residual`] | a whole series | 1 us | 100 B a sample | sudden changes on smooth or periodic series | slow ones, noise |
+//! | [`esd`] | a whole series | 5 us at 10,000 samples | 60 B a sample | outliers after season and level, how many of them is a test | level shifts, skewed noise |
+//! | [`spectral_residual`] | a whole series | 0.5 us | 100 B a sample | sudden changes on smooth or periodic series | slow ones, noise |
 //! | [`matrix_profile`] | a whole series, or a stream | 19 us at 32,000 samples; 3 us | 100 B a sample | windows of an odd shape, on any season | single values, size, what happens twice |
 //! | [`pelt`] | a whole series | 1 to 10 us | 40 B a sample | every lasting change of level, at once | spikes; cuts drift into steps |
 //!
@@ -113,6 +114,7 @@ mod ordered_window;
 pub mod page_hinkley;
 pub mod pca;
 pub mod pelt;
+pub mod random_cut_forest;
 pub mod release;
 pub mod robust_z;
 pub mod rolling_mad;

@@ -20,6 +20,7 @@ mod neighbors;
 mod online;
 mod pca;
 mod pelt;
+mod random_cut_forest;
 mod reference;
 mod release;
 mod release_sequential;

@@ -22,6 +22,7 @@ use aiops_detect::matrix_profile::{
     MatrixProfile, MatrixProfileConfig, OnlineMatrixProfile, OnlineMatrixProfileConfig,
 };
 use aiops_detect::metrics;
+use aiops_detect::random_cut_forest::{RandomCutForest, RandomCutForestConfig};
 use aiops_detect::robust_z::{RobustZ, RobustZConfig};
 use aiops_detect::rolling_mad::{RollingMad, RollingMadConfig};
 use aiops_detect::rolling_quantile::{RollingQuantile, RollingQuantileConfig};
@@ -134,6 +135,9 @@ fn streaming(criterion: &mut Criterion) {
     });
     bench(&mut group, "ewma", || {
         Ewma::try_from(EwmaConfig::default()).unwrap()
+    });
+    bench(&mut group, "random-cut-forest", || {
+        RandomCutForest::try_from(RandomCutForestConfig::default()).unwrap()
     });
     bench(&mut group, "matrix-profile", || {
         OnlineMatrixProfile::try_from(OnlineMatrixProfileConfig::default()).unwrap()
