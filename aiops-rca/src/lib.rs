@@ -49,7 +49,8 @@
 //! | [`deviation`] | metrics | order statistics of each metric's samples | what strayed furthest from normal | what is cause and what is effect |
 //! | [`graph_deviation`] | metrics, topology | the same | the deepest dependency in trouble, and the change before it | trouble that travels with the calls |
 //! | [`regression_test`] | metrics, topology | and a regression for each metric | what its causes do not explain, several causes at once | what lies outside the linear range |
-//! | [`investigation`] | any of metrics, topology, symptom, changes | and a regression for each metric that strayed | the first failure, what followed, who noticed, the guilty change | faults that no metric shows |
+//! | [`traces`] | spans of requests, log lines | a few passes over the spans | slow calls, errors at their origin, lines that are new or missing | fewer than ten requests, what was off from the first one |
+//! | [`investigation`] | any of metrics, topology, symptom, changes, spans, lines | and a regression for each metric that strayed | the first failure, what followed, who noticed, the guilty change | faults that no metric shows |
 //!
 //! [`drilldown`] is about tables, not components: which combination of attributes changed, such as
 //! `region=eu and version=2.3`. [`tree`] learns from incidents whose cause people have named, and says
@@ -92,6 +93,7 @@ mod order;
 mod reading;
 pub mod regression_test;
 mod residual;
+pub mod traces;
 pub mod tree;
 
 pub use class::MetricClass;

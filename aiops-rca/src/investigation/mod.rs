@@ -13,6 +13,7 @@ use aiops_core::{Case, Cause, ParamError, RankError, RootCauseRanker, Timestamp}
 
 use crate::deviation::DeviationConfig;
 use crate::reading::Measure;
+use crate::traces::{LogLine, Span, TraceShift, TraceShiftConfig};
 
 /// Parameters of [`Investigation`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +51,10 @@ pub struct Request<'a> {
     pub case: Case<'a>,
     /// The metric of the symptom on which it was noticed, where it is known.
     pub symptom_metric: Option<&'a str>,
+    /// Spans of requests around the incident, some from before it; may be empty.
+    pub spans: &'a [Span<'a>],
+    /// Log lines of those requests; may be empty.
+    pub logs: &'a [LogLine<'a>],
 }
 
 impl<'a> From<Case<'a>> for Request<'a> {
@@ -57,6 +62,8 @@ impl<'a> From<Case<'a>> for Request<'a> {
         Self {
             case,
             symptom_metric: None,
+            spans: &[],
+            logs: &[],
         }
     }
 }
@@ -116,7 +123,9 @@ pub struct Suspect {
 ///     changes: &[],
 /// };
 /// let investigation = Investigation::try_from(InvestigationConfig::default())?;
-/// let report = investigation.investigate(&Request { case, symptom_metric: Some("latency_ms") })?;
+/// let mut request = Request::from(case);
+/// request.symptom_metric = Some("latency_ms");
+/// let report = investigation.investigate(&request)?;
 /// assert_eq!(report.causes[0].cause.component, "db");
 /// assert_eq!(report.causes[0].path, ["db", "web"]);
 /// assert_eq!(report.following[0].cause.component, "web");
@@ -134,13 +143,16 @@ pub struct Suspect {
 /// whose callers surge as well keeps a fifth, and the one where the surge came in is credited. A
 /// change shortly before adds up to a third.
 ///
+/// Where spans and log lines are given and say something, as in [`traces`](crate::traces), that
+/// leads, and metrics keep a fifth of their weight: requests are compared with their like.
+///
 /// `confidence` is the component's share of the odds that the scores stand for; it adds up to 1 over
 /// the report. First failures are those with at least 0.6 of the best score, so that several causes
 /// at once are several.
 ///
 /// # Cost
 ///
-/// That of the two methods; regressions are done for metrics that strayed, only.
+/// That of the three methods; regressions are done for metrics that strayed, only.
 ///
 /// # Degenerate cases
 ///
@@ -162,6 +174,7 @@ pub struct Suspect {
 pub struct Investigation {
     config: InvestigationConfig,
     measure: Measure,
+    traces: TraceShift,
 }
 
 impl TryFrom<InvestigationConfig> for Investigation {
@@ -177,6 +190,7 @@ impl TryFrom<InvestigationConfig> for Investigation {
         Ok(Self {
             config,
             measure: deviation.measure()?,
+            traces: TraceShift::try_from(TraceShiftConfig::default())?,
         })
     }
 }
@@ -193,7 +207,13 @@ impl Investigation {
     ///
     /// [`RankError`] is reserved; nothing fails today.
     pub fn investigate(&self, request: &Request<'_>) -> Result<Report, RankError> {
-        Ok(weigh::report(&self.config, &self.measure, request))
+        let report = weigh::report(&self.config, &self.measure, request);
+        if request.spans.is_empty() {
+            return Ok(report);
+        }
+        let onset = request.case.onset;
+        let traces = self.traces.rank(request.spans, request.logs, onset);
+        Ok(weigh::with_traces(report, traces, request))
     }
 }
 

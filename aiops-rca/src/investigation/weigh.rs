@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::{Evidence, Fact};
+use aiops_core::{Cause, Evidence, Fact, Timestamp};
 
 use crate::class::MetricClass;
 use crate::deviation;
@@ -10,6 +10,7 @@ use crate::graph::{self, Towards};
 use crate::investigation::{InvestigationConfig, Report, Request, Suspect};
 use crate::reading::{self, Measure, Reading, Scene, What};
 use crate::residual::{self, Causal};
+use crate::traces::TraceReport;
 
 /// Weight of a metric of another kind than the one on which the symptom was noticed.
 const OTHER_KIND: f64 = 0.3;
@@ -33,6 +34,11 @@ const SURGED: f64 = 0.2;
 const CHANGE: f64 = 0.35;
 /// Share of the best score from which on a component is a first failure of its own.
 const ALSO_FIRST: f64 = 0.6;
+
+/// What a metric's score counts where requests say something.
+const BESIDE_TRACES: f64 = 0.2;
+/// Largest logarithm of odds.
+const MAX_LOG_ODDS: f64 = 300.0;
 
 /// What is known of one component.
 struct Part<'s, 'a> {
@@ -152,6 +158,66 @@ impl<'a> Part<'_, 'a> {
     }
 }
 
+/// The likeliest first, with their confidence, in lists.
+fn in_lists(mut suspects: Vec<Suspect>, onset: Option<Timestamp>, impact: Vec<String>) -> Report {
+    suspects.sort_by(|a, b| {
+        let (a, b) = (&a.cause, &b.cause);
+        b.score
+            .total_cmp(&a.score)
+            .then_with(|| a.component.cmp(&b.component))
+    });
+    let best = suspects.first().map_or(0.0, |best| best.cause.score);
+    let odds = |suspect: &Suspect| suspect.cause.score.min(MAX_LOG_ODDS).exp_m1();
+    let total: f64 = suspects.iter().map(odds).sum();
+    for suspect in &mut suspects {
+        let share = odds(suspect) / total;
+        suspect.cause.confidence = Some(if total > 0.0 { share } else { 0.0 });
+    }
+    let (causes, following) = suspects
+        .into_iter()
+        .partition(|suspect| suspect.cause.score >= ALSO_FIRST * best);
+    Report {
+        onset,
+        causes,
+        following,
+        impact,
+    }
+}
+
+/// What metrics say with what requests say. Where requests say something, they lead: they compare
+/// like with like.
+pub(super) fn with_traces(report: Report, traces: TraceReport, request: &Request<'_>) -> Report {
+    if traces.causes.is_empty() {
+        return report;
+    }
+    let case = &request.case;
+    let onset = case.onset.map_or(traces.onset, |_| report.onset);
+    let mut suspects: BTreeMap<String, Suspect> = BTreeMap::new();
+    for mut suspect in report.causes.into_iter().chain(report.following) {
+        suspect.cause.score *= BESIDE_TRACES;
+        suspects.insert(suspect.cause.component.clone(), suspect);
+    }
+    for cause in traces.causes {
+        let known = suspects.entry(cause.component.clone()).or_insert_with(|| {
+            let path = case
+                .symptom
+                .map(|symptom| graph::path(case.topology, &cause.component, symptom));
+            Suspect {
+                cause: Cause {
+                    score: 0.0,
+                    evidence: Vec::new(),
+                    ..cause.clone()
+                },
+                path: path.unwrap_or_default(),
+                change: None,
+            }
+        });
+        known.cause.score += cause.score;
+        known.cause.evidence.splice(0..0, cause.evidence);
+    }
+    in_lists(suspects.into_values().collect(), onset, report.impact)
+}
+
 struct Weighing<'w, 'a> {
     config: &'w InvestigationConfig,
     request: &'w Request<'a>,
@@ -167,36 +233,12 @@ impl<'a> Weighing<'_, 'a> {
             names.insert(symptom);
             Some(names)
         });
-        let mut suspects: Vec<Suspect> = self
+        let suspects: Vec<Suspect> = self
             .parts
             .keys()
             .filter_map(|name| self.suspect(name, on_path.as_ref()))
             .collect();
-        suspects.sort_by(|a, b| {
-            let (a, b) = (&a.cause, &b.cause);
-            b.score
-                .total_cmp(&a.score)
-                .then_with(|| a.component.cmp(&b.component))
-        });
-        let best = suspects.first().map_or(0.0, |best| best.cause.score);
-        let total: f64 = suspects
-            .iter()
-            .map(|suspect| suspect.cause.score.exp() - 1.0)
-            .sum();
-        for suspect in &mut suspects {
-            let share = (suspect.cause.score.exp() - 1.0) / total;
-            suspect.cause.confidence = Some(if total > 0.0 { share } else { 0.0 });
-        }
-        let impact = self.impact();
-        let (causes, following) = suspects
-            .into_iter()
-            .partition(|suspect| suspect.cause.score >= ALSO_FIRST * best);
-        Report {
-            onset: Some(self.scene.onset),
-            causes,
-            following,
-            impact,
-        }
+        in_lists(suspects, Some(self.scene.onset), self.impact())
     }
 
     fn near(&self, name: &str, towards: Towards) -> BTreeSet<&'a str> {
@@ -266,7 +308,7 @@ impl<'a> Weighing<'_, 'a> {
             .symptom
             .map(|symptom| graph::path(case.topology, name, symptom));
         (part.all >= log(reading::BAND) || part.own >= log(reading::BAND)).then(|| Suspect {
-            cause: aiops_core::Cause {
+            cause: Cause {
                 component: name.to_owned(),
                 metric: Some(part.metric.to_owned()),
                 score,

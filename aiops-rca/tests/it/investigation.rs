@@ -13,8 +13,8 @@ fn look(setup: &Setup, noticed: Option<&str>) -> Report {
     setup.with(|case| {
         investigation()
             .investigate(&Request {
-                case: *case,
                 symptom_metric: noticed,
+                ..Request::from(*case)
             })
             .unwrap()
     })
@@ -238,4 +238,28 @@ fn names_cannot_break_out_of_the_graph() {
     setup.symptom = None;
     let dot = look(&setup, None).to_dot(&setup.topology);
     assert!(dot.contains(r#""d\"]; evil \\" [label="#), "{dot}");
+}
+
+#[test]
+fn requests_lead_where_they_say_something() {
+    let setup = shop("db", 90.0);
+    let day = crate::traces::Day::new(40, |i| (i >= 25).then_some(("cart", "the disk is full")));
+    let report = setup.with(|case| {
+        let request = Request {
+            spans: &day.spans(),
+            logs: &day.lines(),
+            ..Request::from(*case)
+        };
+        investigation().investigate(&request).unwrap()
+    });
+    assert_eq!(causes(&report)[0], "cart");
+    assert_eq!(report.causes[0].path, ["cart", "web"]);
+    let text = report.to_string();
+    assert!(text.contains("the disk is full"), "{text}");
+    let shares = report.causes.iter().chain(&report.following);
+    let total: f64 = shares.map(|s| s.cause.confidence.unwrap()).sum();
+    assert!((total - 1.0).abs() < 1e-9, "confidences add up to {total}");
+    // What the metrics say is still there.
+    let all = report.causes.iter().chain(&report.following);
+    assert!(all.map(|s| &s.cause.component).any(|name| name == "db"));
 }

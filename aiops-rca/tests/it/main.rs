@@ -10,4 +10,5 @@ mod metrics;
 mod onset;
 mod regression_test;
 mod support;
+mod traces;
 mod tree;

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use aiops_core::{
-    Case, Cause, ChangeEvent, ChangeKind, ComponentMetric, Labels, RankError, Series, TimeAxis,
-    Timestamp, Topology,
+    Case, Cause, ChangeEvent, ChangeKind, ComponentMetric, Labels, RankError, Series, Severity,
+    TimeAxis, Timestamp, Topology,
 };
 use aiops_rca::investigation::Request;
+use aiops_rca::traces::{LogLine, Span};
 use serde_json::Value;
 
 use crate::Fallible;
@@ -45,8 +46,17 @@ pub(super) struct LoadedCase {
     symptom: Option<String>,
     symptom_metric: Option<String>,
     inject: Timestamp,
+    spans: Option<Table>,
+    logs: Option<Table>,
     /// Names of the true causes.
     pub(super) truth: Vec<String>,
+}
+
+/// What requests of a case did.
+#[derive(Debug, Default)]
+pub(super) struct Traces<'a> {
+    spans: Vec<Span<'a>>,
+    logs: Vec<LogLine<'a>>,
 }
 
 impl LoadedCase {
@@ -89,6 +99,8 @@ impl LoadedCase {
             symptom: text(&case["symptom"]["service"]),
             symptom_metric: text(&case["symptom"]["metric"]),
             inject,
+            spans: file("spans").map(|path| Table::read(&path)).transpose()?,
+            logs: file("logs").map(|path| Table::read(&path)).transpose()?,
             truth,
         }))
     }
@@ -101,7 +113,12 @@ impl LoadedCase {
             .collect()
     }
 
-    pub(super) fn rank(&self, method: &Method, onset: Onset) -> Result<Vec<Cause>, RankError> {
+    pub(super) fn rank(
+        &self,
+        method: &Method,
+        onset: Onset,
+        traces: &Traces<'_>,
+    ) -> Result<Vec<Cause>, RankError> {
         let onset = match onset {
             Onset::Unknown => None,
             Onset::Given => Some(self.inject),
@@ -117,7 +134,15 @@ impl LoadedCase {
                 observed: column.observed.view(),
             })
             .collect();
-        self.rank_metrics(method, &metrics, onset)
+        self.rank_metrics(method, &metrics, onset, traces)
+    }
+
+    /// Its spans and log lines.
+    pub(super) fn traces(&self) -> Fallible<Traces<'_>> {
+        Ok(Traces {
+            spans: self.spans.as_ref().map_or(Ok(Vec::new()), spans)?,
+            logs: self.logs.as_ref().map_or(Ok(Vec::new()), lines)?,
+        })
     }
 
     /// The fault-free part as if it were an incident: its last tenth against what came before.
@@ -148,7 +173,8 @@ impl LoadedCase {
                 observed: series.view(),
             })
             .collect();
-        self.rank_metrics(method, &metrics, Some(onset)).ok()
+        self.rank_metrics(method, &metrics, Some(onset), &Traces::default())
+            .ok()
     }
 
     fn rank_metrics(
@@ -156,6 +182,7 @@ impl LoadedCase {
         method: &Method,
         metrics: &[ComponentMetric<'_>],
         onset: Option<Timestamp>,
+        traces: &Traces<'_>,
     ) -> Result<Vec<Cause>, RankError> {
         method(&Request {
             case: Case {
@@ -166,6 +193,8 @@ impl LoadedCase {
                 changes: &self.changes,
             },
             symptom_metric: self.symptom_metric.as_deref(),
+            spans: &traces.spans,
+            logs: &traces.logs,
         })
     }
 }
@@ -234,4 +263,42 @@ fn read_changes(path: &Path) -> Fallible<Vec<ChangeEvent>> {
             })
         })
         .collect()
+}
+
+fn spans(table: &Table) -> Fallible<Vec<Span<'_>>> {
+    let column = |name| table.column(name);
+    let (trace, id, parent) = (column("trace")?, column("span")?, column("parent")?);
+    let (component, operation) = (column("service")?, column("operation")?);
+    let (start, duration) = (column("start_us")?, column("duration_us")?);
+    table
+        .rows
+        .iter()
+        .map(|cells| {
+            let micros: i64 = cells[start].parse()?;
+            Ok(Span {
+                trace: &cells[trace],
+                id: &cells[id],
+                parent: Some(&cells[parent]).filter(|parent| !parent.is_empty()),
+                component: &cells[component],
+                operation: &cells[operation],
+                start: Timestamp::from_nanos(micros.checked_mul(1000).ok_or("time")?),
+                duration: Duration::from_micros(cells[duration].parse()?),
+                failed: false, // the data do not say
+            })
+        })
+        .collect()
+}
+
+fn lines(table: &Table) -> Fallible<Vec<LogLine<'_>>> {
+    let column = |name| table.column(name);
+    let (component, trace, message) = (column("service")?, column("trace")?, column("message")?);
+    let lines = table.rows.iter().map(|cells| LogLine {
+        component: &cells[component],
+        trace: Some(&cells[trace]).filter(|trace| !trace.is_empty()),
+        // A time, the level, and what was said.
+        severity: (cells[message].split(' ').nth(1))
+            .map_or(Severity::UNSPECIFIED, Severity::from_word),
+        message: &cells[message],
+    });
+    Ok(lines.collect())
 }

@@ -130,9 +130,10 @@ fn run_set(
 
 /// A failure of a method counts as a miss.
 fn run_case(method: &Method, case: &LoadedCase, onset: Onset) -> Outcome {
+    let traces = case.traces().unwrap_or_default();
     let started = Instant::now();
     let ranked: Vec<String> = case
-        .rank(method, onset)
+        .rank(method, onset, &traces)
         .unwrap_or_default()
         .into_iter()
         .map(|cause| cause.component)
