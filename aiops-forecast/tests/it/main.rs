@@ -8,6 +8,7 @@ mod capacity;
 mod ets;
 mod every;
 mod intermittent;
+mod lstm;
 mod many;
 mod metrics;
 mod online;

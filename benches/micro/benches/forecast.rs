@@ -16,6 +16,7 @@ use aiops_forecast::auto::{Auto, AutoConfig};
 use aiops_forecast::capacity::{Capacity, CapacityConfig, Limit};
 use aiops_forecast::direct::{Direct, DirectConfig};
 use aiops_forecast::ets::{AutoEts, AutoEtsConfig};
+use aiops_forecast::lstm::{Lstm, LstmConfig};
 use aiops_forecast::mstl::{Mstl, MstlConfig};
 use aiops_forecast::smoothing::holt::{Holt, HoltConfig};
 use aiops_forecast::theta::{Theta, ThetaConfig};
@@ -81,6 +82,30 @@ fn fits(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A step of training, and a forecast of two days, at the default size.
+fn networks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("forecast/lstm");
+    group.sample_size(10);
+    let data = series(1_000, 24, 3_600);
+    let mut config = LstmConfig::default();
+    (config.horizon, config.nets, config.steps) = (48, 1, 10);
+    let lstm = Lstm::try_from(config).unwrap();
+    let train = || {
+        let go_on = |_| std::ops::ControlFlow::Continue(());
+        lstm.train(&[data.view()], go_on).unwrap()
+    };
+    group.bench_function("10_steps", |bench| bench.iter(train));
+    let mut fitted = train().fit(data.view()).unwrap();
+    group.bench_function("forecast/48/one_net", |bench| {
+        bench.iter(|| fitted.forecast(48, black_box(&[0.1, 0.9])).unwrap());
+    });
+    let time = Timestamp::EPOCH;
+    group.bench_function("update", |bench| {
+        bench.iter(|| fitted.update(black_box(Sample { time, value: 230.0 })));
+    });
+    group.finish();
+}
+
 fn updates(criterion: &mut Criterion) {
     let data = series(800, 24, 3_600);
     let mut holt = Holt::try_from(HoltConfig::default())
@@ -118,5 +143,5 @@ fn outlook(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, fits, updates, outlook);
+criterion_group!(benches, fits, networks, updates, outlook);
 criterion_main!(benches);

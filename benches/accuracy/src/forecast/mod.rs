@@ -1,11 +1,12 @@
 //! Forecasts of the competitions and of rolling windows, after the protocol in the data's README.
 
+mod global;
 mod models;
 mod sets;
 
 use std::time::Instant;
 
-use aiops_core::{Series, TimeAxis, Timestamp};
+use aiops_core::{DynForecaster, Series, TimeAxis, Timestamp};
 use aiops_forecast::metrics;
 use serde_json::{Value, json};
 
@@ -13,7 +14,6 @@ use crate::Fallible;
 use crate::args::Args;
 use crate::report::{Report, mean};
 use crate::table::parallel;
-use models::Model;
 use sets::{Case, Set};
 
 /// 80 % and 95 % intervals.
@@ -38,22 +38,31 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
         for model in models::all(set.kind, set.horizon(), set.shortest())
             .filter(|model| args.wants_model(model.name))
         {
-            measure(&set, &model, base, args, report)?;
+            let same = |_: &Case| &*model.forecaster;
+            measure(&set, model.name, same, base, args, report)?;
+        }
+        if args.wants_model("lstm") {
+            let network = global::train(&set)?;
+            let own = |case: &Case| network.of(case);
+            measure(&set, "lstm", own, base, args, report)?;
+            report.detail(&set.name, "lstm_training", network.report());
         }
         peers(&set, report);
     }
     Ok(())
 }
 
-fn measure(
+fn measure<'a>(
     set: &Set,
-    model: &Model,
+    name: &'static str,
+    model: impl Fn(&Case) -> &'a (dyn DynForecaster) + Sync,
     base: (f64, f64),
     args: &Args,
     report: &mut Report,
 ) -> Fallible<()> {
     let scores = parallel(args.jobs, &set.cases, |case| {
-        judge(set, case, model).map_err(|error| format!("{} of {}: {error}", case.name, set.name))
+        judge(set, case, model(case))
+            .map_err(|error| format!("{} of {}: {error}", case.name, set.name))
     });
     let scores: Vec<Score> = scores.into_iter().collect::<Result<_, _>>()?;
     let average = |pick: fn(&Score) -> f64| Score::mean(&scores, pick);
@@ -69,11 +78,11 @@ fn measure(
     ];
     let mut details = serde_json::Map::new();
     details.insert("n".into(), scores.len().into());
-    for (name, figure) in figures {
-        report.put(format!("{}.{name}.{}", set.name, model.name), figure)?;
-        details.insert(name.into(), figure.into());
+    for (figure, value) in figures {
+        report.put(format!("{}.{figure}.{name}", set.name), value)?;
+        details.insert(figure.into(), value.into());
     }
-    report.detail(&set.name, model.name, Value::Object(details));
+    report.detail(&set.name, name, Value::Object(details));
     Ok(())
 }
 
@@ -113,18 +122,17 @@ impl Score {
 fn judge(
     set: &Set,
     case: &Case,
-    model: &Model,
+    forecaster: &dyn DynForecaster,
 ) -> Result<Score, Box<dyn std::error::Error + Send + Sync>> {
     let axis = TimeAxis::regular(Timestamp::EPOCH, set.kind.step, case.past.len())?;
     let series = Series::new(axis, case.past.clone())?;
     let started = Clock::start();
-    let forecast = model
-        .forecaster
+    let forecast = forecaster
         .fit_boxed(series.view())?
         .forecast(case.ahead.len(), &LEVELS)?;
     let seconds = started.seconds();
     if let Some(step) = forecast.mean().iter().position(|value| !value.is_finite()) {
-        return Err(format!("{}: step {step} is not finite", model.name).into());
+        return Err(format!("step {step} is not finite").into());
     }
     let quantile = |level: usize| -> Vec<f64> {
         forecast
@@ -150,13 +158,13 @@ fn judge(
 
 /// Time on the processor where the system tells it, so that other work does not count; time on the
 /// wall elsewhere.
-struct Clock {
+pub(super) struct Clock {
     wall: Instant,
     busy: Option<u64>,
 }
 
 impl Clock {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self {
             wall: Instant::now(),
             busy: Self::busy(),
@@ -168,7 +176,7 @@ impl Clock {
         text.split(' ').next()?.parse().ok()
     }
 
-    fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         match (self.busy, Self::busy()) {
             (Some(before), Some(now)) => now.saturating_sub(before) as f64 * 1e-9,
             _ => self.wall.elapsed().as_secs_f64(),
