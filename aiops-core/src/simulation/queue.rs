@@ -244,8 +244,8 @@ fn after_a_failed_sync_the_records_go_to_a_new_file() {
     let queue = open(&disk).unwrap();
     let files = || {
         let names = disk.files().list(Path::new(FOLDER)).unwrap();
-        let logs = names.into_iter().filter(|name| name.ends_with(".log"));
-        logs.map(|name| name.trim_end_matches(".log").parse::<u64>().unwrap())
+        let logs = names.iter().filter_map(|name| name.strip_suffix(".log"));
+        logs.map(|first| first.parse::<u64>().unwrap())
             .collect::<Vec<_>>()
     };
     let append = || queue.append(Timestamp::EPOCH, b"record").unwrap();

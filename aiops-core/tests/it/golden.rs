@@ -141,12 +141,14 @@ fn the_store_of_block_format_2_opens() {
 #[test]
 #[ignore = "writes the folders that the other tests read"]
 fn write_what_is_missing() {
-    let writers: [(&str, fn(&Path)); 2] = [(QUEUE, write_queue), (STORE, write_store)];
-    for (name, write) in writers {
-        if !golden(name).exists() {
-            let folder = crate::support::folder();
-            write(folder.path());
-            copy(folder.path(), &golden(name));
-        }
+    write_if_missing(QUEUE, write_queue);
+    write_if_missing(STORE, write_store);
+}
+
+fn write_if_missing(name: &str, write: fn(&Path)) {
+    if !golden(name).exists() {
+        let folder = crate::support::folder();
+        write(folder.path());
+        copy(folder.path(), &golden(name));
     }
 }
