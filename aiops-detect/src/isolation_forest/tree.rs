@@ -124,6 +124,25 @@ impl Tree {
         places.map(|place| self.gains[place - self.nodes.len()])
     }
 
+    /// Gains of one row without missing values in at most [`LANES`] trees of one height, which it
+    /// goes down side by side.
+    pub(super) fn gains_of_row(trees: &[Self], row: &[f64]) -> [f64; LANES] {
+        let mut places = [0_usize; LANES];
+        let height = trees.first().map_or(0, |tree| tree.height);
+        for _ in 0..height {
+            for (place, tree) in places.iter_mut().zip(trees) {
+                let node = tree.nodes[*place];
+                let value = row[node.feature as usize];
+                *place = 2 * *place + 1 + usize::from(value > node.threshold);
+            }
+        }
+        let mut gains = [0.0; LANES];
+        for ((gain, place), tree) in gains.iter_mut().zip(places).zip(trees) {
+            *gain = tree.gains[place - tree.nodes.len()];
+        }
+        gains
+    }
+
     /// The way of one row down to its leaf, and its gain there. A missing value goes to the side
     /// with more training rows, left where they are equal.
     pub(super) fn walk(&self, row: &[f64], mut visit: impl FnMut(Step)) -> f64 {
