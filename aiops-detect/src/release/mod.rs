@@ -29,7 +29,7 @@
 //! | events: errors, restarts, log lines | [`Data::Counts`] | ratio of rates, exact, negative binomial where they scatter |
 //! | a share: failed of all requests | [`Data::Ratios`] | difference of shares by its score interval |
 //!
-//! Looked at after each interval, and stopped at any look: [`sequential`].
+//! Looked at after each interval, and stopped at any look: [`sequential`]. As Kayenta judges: [`kayenta`].
 //!
 //! # Theorems
 //!
@@ -54,6 +54,7 @@ mod counts;
 mod data;
 mod dependence;
 mod dispersion;
+pub mod kayenta;
 mod rank;
 pub mod sequential;
 mod shares;

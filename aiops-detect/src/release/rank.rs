@@ -62,7 +62,7 @@ pub(super) fn sorted(values: &[f64]) -> Vec<f64> {
 }
 
 /// Pairs with `y - shift > x`, ties counted one half.
-fn pairs_above(x: &[f64], y: &[f64], shift: f64) -> f64 {
+pub(super) fn pairs_above(x: &[f64], y: &[f64], shift: f64) -> f64 {
     let (mut below, mut up_to, mut sum) = (0, 0, 0.0);
     for value in y.iter().map(|value| value - shift) {
         while below < x.len() && x[below] < value {
@@ -77,7 +77,7 @@ fn pairs_above(x: &[f64], y: &[f64], shift: f64) -> f64 {
 }
 
 /// `1 - sum (t^3 - t) / (N^3 - N)` over the groups of `t` tied values.
-fn untied(x: &[f64], y: &[f64], shift: f64) -> f64 {
+pub(super) fn untied(x: &[f64], y: &[f64], shift: f64) -> f64 {
     let mut all: Vec<f64> = y.iter().map(|value| value - shift).collect();
     all.extend_from_slice(x);
     all.sort_unstable_by(f64::total_cmp);

@@ -23,6 +23,7 @@ mod pelt;
 mod random_cut_forest;
 mod reference;
 mod release;
+mod release_kayenta;
 mod release_sequential;
 mod robust_z;
 mod rolling_mad;
