@@ -212,7 +212,7 @@ impl<'a> Surface<'a> {
 }
 
 /// First and last sample of each run of anomalous ones.
-fn events(labels: &[bool]) -> Vec<(usize, usize)> {
+pub(super) fn events(labels: &[bool]) -> Vec<(usize, usize)> {
     let mut events: Vec<(usize, usize)> = Vec::new();
     for index in (0..labels.len()).filter(|&index| labels[index]) {
         match events.last_mut() {

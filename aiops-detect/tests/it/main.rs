@@ -13,6 +13,7 @@ mod hbos;
 mod isolation_forest;
 mod matrix_profile;
 mod metrics;
+mod metrics_events;
 mod monitor;
 mod multivariate;
 mod nab;
