@@ -70,6 +70,7 @@
 //! [`calibrate`] puts any score on the scale of probabilities by its own past, [`spot`] sets a
 //! threshold for a wanted risk from the tail of the scores, [`budget`] one for a number of false
 //! pages a week, with a proof.
+//! [`draw`] makes pictures of a series with its band and scores as text.
 //! [`release`] compares two releases, metric by metric.
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
 //! into verdicts.
@@ -97,6 +98,7 @@ pub mod calibrate;
 mod columns;
 pub mod copod;
 pub mod cusum;
+pub mod draw;
 pub mod ecod;
 pub mod esd;
 pub mod ewma;

@@ -7,6 +7,7 @@ mod auto_table;
 mod bocpd;
 mod budget;
 mod calibrate;
+mod draw;
 mod esd;
 mod extended_isolation_forest;
 mod hbos;
