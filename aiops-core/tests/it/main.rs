@@ -3,6 +3,14 @@
 
 #[cfg(feature = "durable")]
 mod crash;
+#[cfg(all(
+    feature = "durable",
+    feature = "json",
+    feature = "otlp",
+    feature = "remote-write",
+    feature = "serde"
+))]
+mod fuzz;
 #[cfg(feature = "durable")]
 mod golden;
 mod ingest;

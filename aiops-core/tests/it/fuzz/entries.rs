@@ -1,0 +1,273 @@
+//! What is done with arbitrary bytes: by the fuzz targets in `fuzz/`, and by the tests with the
+//! bytes that are kept there. Each function panics when something that must hold does not.
+
+use aiops_core::ingest::otlp::{Encoding, MetricsDecoder, decode_logs, decode_spans};
+use aiops_core::ingest::{
+    Batch, LabelInterner, Limits, Report, alertmanager, influx, prometheus_text, remote_write,
+};
+use aiops_core::logs::{
+    ContainerLines, Frames, LineContext, TemplateMiner, TemplateMinerConfig, parse_line,
+    parse_syslog,
+};
+use aiops_core::model::stored;
+use aiops_core::queue::{DiskQueue, DiskQueueConfig, Queue};
+use aiops_core::{Selector, Timestamp};
+
+/// A name, and what is done with the bytes under it.
+pub(crate) type Entry = (&'static str, fn(&[u8]));
+
+/// Every entry; the name is that of the fuzz target and of the folder of its seeds.
+pub(crate) const ENTRIES: [Entry; 17] = [
+    ("remote_write", remote_write_v1),
+    ("remote_write_v2", remote_write_v2),
+    ("prometheus_text", text),
+    ("openmetrics", openmetrics),
+    ("influx", influx_lines),
+    ("otlp_metrics", otlp_metrics),
+    ("otlp_logs", otlp_logs),
+    ("otlp_spans", otlp_spans),
+    ("otlp_json", otlp_json),
+    ("alerts", alerts),
+    ("stored_batch", stored_batch),
+    ("log_line", log_line),
+    ("syslog", syslog),
+    ("containers", containers),
+    ("miner", miner),
+    ("selector", selector),
+    ("queue", queue),
+];
+
+const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
+
+/// Small bounds, so that passing them is found soon.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_body_bytes = 1 << 20;
+    limits.max_samples = 1_000;
+    limits.max_metadata = 1_000;
+    limits.max_symbols = 1_000;
+    limits
+}
+
+/// A refused body leaves the batch as it was; a good one is counted, and survives the queue.
+fn check<E>(decode: impl Fn(&mut Batch) -> Result<Report, E>) {
+    let mut batch = Batch::default();
+    match decode(&mut batch) {
+        Err(_) => assert!(batch.is_empty() && batch.series_count() == 0),
+        Ok(report) => {
+            assert_eq!(report.samples, batch.sample_count() as u64);
+            assert!(batch.sample_count() <= limits().max_samples);
+            let refused = report.refused_series();
+            assert_eq!(refused > 0, report.first_refusal().is_some());
+            let mut bytes = Vec::new();
+            batch.encode(&mut bytes);
+            let again = Batch::decode(&bytes, &mut LabelInterner::new(10)).expect("just encoded");
+            same(&batch, &again);
+        }
+    }
+}
+
+fn same(one: &Batch, other: &Batch) {
+    assert_eq!(one.series_count(), other.series_count());
+    for (one, other) in one.iter().zip(other.iter()) {
+        assert_eq!((one.labels, one.times), (other.labels, other.times));
+        let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(one.values), bits(other.values));
+    }
+    assert_eq!(one.metadata, other.metadata);
+}
+
+/// The bytes as a request before compression, and as the compressed one.
+fn remote_write_v1(bytes: &[u8]) {
+    let decode = |body: &[u8]| {
+        check(|batch| remote_write::decode(body, &limits(), &mut LabelInterner::new(10), batch));
+    };
+    decode(bytes);
+    decode(&compressed(bytes));
+}
+
+fn remote_write_v2(bytes: &[u8]) {
+    let decode = |body: &[u8]| {
+        check(|batch| remote_write::decode_v2(body, &limits(), &mut LabelInterner::new(10), batch));
+    };
+    decode(bytes);
+    decode(&compressed(bytes));
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = snap::raw::Encoder::new();
+    encoder.compress_vec(bytes).expect("bytes that are short")
+}
+
+fn text(bytes: &[u8]) {
+    let format = prometheus_text::Format::Text;
+    check(|batch| prometheus_text::parse(bytes, format, NOW, &limits(), batch));
+}
+
+fn openmetrics(bytes: &[u8]) {
+    let format = prometheus_text::Format::OpenMetrics;
+    check(|batch| prometheus_text::parse(bytes, format, NOW, &limits(), batch));
+}
+
+fn influx_lines(bytes: &[u8]) {
+    for precision in [influx::Precision::Nanoseconds, influx::Precision::Seconds] {
+        check(|batch| influx::parse(bytes, precision, NOW, &limits(), batch));
+    }
+}
+
+fn metrics(bytes: &[u8], encoding: Encoding) {
+    check(|batch| MetricsDecoder::new(10).decode(bytes, encoding, &limits(), batch));
+}
+
+fn logs(bytes: &[u8], encoding: Encoding) {
+    let mut records = Vec::new();
+    let report = decode_logs(bytes, encoding, NOW, &limits(), &mut records);
+    assert_eq!(
+        report.map_or(0, |report| report.samples),
+        records.len() as u64
+    );
+    assert!(records.len() <= limits().max_samples);
+}
+
+fn spans(bytes: &[u8], encoding: Encoding) {
+    let mut spans = Vec::new();
+    let report = decode_spans(bytes, encoding, &limits(), &mut spans);
+    assert_eq!(
+        report.map_or(0, |report| report.samples),
+        spans.len() as u64
+    );
+    assert!(spans.iter().all(|span| span.start <= span.end));
+}
+
+fn otlp_metrics(bytes: &[u8]) {
+    metrics(bytes, Encoding::Protobuf);
+}
+
+fn otlp_logs(bytes: &[u8]) {
+    logs(bytes, Encoding::Protobuf);
+}
+
+fn otlp_spans(bytes: &[u8]) {
+    spans(bytes, Encoding::Protobuf);
+}
+
+fn otlp_json(bytes: &[u8]) {
+    metrics(bytes, Encoding::Json);
+    logs(bytes, Encoding::Json);
+    spans(bytes, Encoding::Json);
+}
+
+fn alerts(bytes: &[u8]) {
+    let mut alerts = Vec::new();
+    let report = alertmanager::decode(bytes, NOW, &limits(), &mut alerts);
+    assert_eq!(
+        report.map_or(0, |report| report.samples),
+        alerts.len() as u64
+    );
+    assert!(alerts.iter().all(|alert| !alert.labels.is_empty()));
+}
+
+/// What can be read can be written, and reads the same again.
+fn stored_batch(bytes: &[u8]) {
+    if let Ok(batch) = Batch::decode(bytes, &mut LabelInterner::new(10)) {
+        let mut written = Vec::new();
+        batch.encode(&mut written);
+        let again = Batch::decode(&written, &mut LabelInterner::new(10)).expect("just encoded");
+        same(&batch, &again);
+    }
+}
+
+fn log_line(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut miner = TemplateMiner::try_from(TemplateMinerConfig::default()).expect("defaults");
+    for line in text.lines() {
+        let record = parse_line(line, &LineContext::new(NOW));
+        if let Some(message) = record.body.as_text() {
+            let id = miner.observe(message);
+            assert_eq!(miner.look_up(message), Some(miner.current(id)));
+            assert!(
+                miner
+                    .parameters(message)
+                    .iter()
+                    .all(|p| message.contains(p))
+            );
+        }
+    }
+}
+
+/// Any cut of a stream gives the same messages.
+fn syslog(bytes: &[u8]) {
+    let whole = messages(bytes, bytes.len().max(1));
+    assert_eq!(whole, messages(bytes, 7));
+    for message in whole {
+        parse_syslog(&message, &LineContext::new(NOW));
+    }
+    parse_syslog(bytes, &LineContext::new(NOW));
+}
+
+fn messages(bytes: &[u8], step: usize) -> Vec<Vec<u8>> {
+    let (mut frames, mut found) = (Frames::new(100), Vec::new());
+    for piece in bytes.chunks(step) {
+        frames.push(piece);
+        while let Some(frame) = frames.next_frame() {
+            found.extend(frame.map(<[u8]>::to_vec));
+        }
+    }
+    found.extend(frames.finish().map(<[u8]>::to_vec));
+    found
+}
+
+fn containers(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = ContainerLines::new(100);
+    for line in text.lines() {
+        lines.push(line, &LineContext::new(NOW));
+        assert!(lines.pending_bytes() <= 8 * 100);
+    }
+}
+
+/// A miner that can be loaded can be used and saved, and is the same again.
+fn miner(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for body in [text.to_string(), sealed("core.template-miner", &text)] {
+        if let Ok(mut miner) = stored::load::<TemplateMiner>(body.as_bytes()) {
+            let saved = stored::save(&miner);
+            let again = stored::load::<TemplateMiner>(&saved).expect("just saved");
+            assert_eq!(saved, stored::save(&again));
+            for message in ["a 1 b", "connection from 10.0.0.1 closed"] {
+                miner.observe(message);
+            }
+            stored::load::<TemplateMiner>(&stored::save(&miner)).expect("just saved");
+        }
+    }
+}
+
+/// The envelope of a stored model, with the checksum of this payload.
+fn sealed(kind: &str, payload: &str) -> String {
+    let mut hash = aiops_core::numerics::Fnv1a64::default();
+    hash.write(payload.as_bytes());
+    let sum = hash.finish();
+    format!(r#"{{"kind":"{kind}","format":1,"checksum":"{sum:016x}","payload":{payload}}}"#)
+}
+
+fn selector(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(selector) = text.parse::<Selector>() {
+        let shown = selector.to_string();
+        let again: Selector = shown.parse().expect("what it shows");
+        assert_eq!(shown, again.to_string());
+    }
+}
+
+/// A segment that is not what was written is an error or damage that is named; what is read goes
+/// on to be written to.
+fn queue(bytes: &[u8]) {
+    let folder = crate::support::folder();
+    let path = folder.path().join("00000000000000000000.log");
+    std::fs::write(path, bytes).expect("a file of its own");
+    let Ok(queue) = DiskQueue::open(folder.path(), DiskQueueConfig::default()) else {
+        return;
+    };
+    queue.append(NOW, b"more").expect("room for one record");
+    queue.sync().expect("a folder that can be written to");
+}
