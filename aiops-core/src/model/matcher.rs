@@ -154,8 +154,33 @@ impl Eq for Matcher {}
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{:?}", self.name, self.op.symbol(), self.value)
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || NAME_MARKS.contains(c);
+        if self.name.is_empty() || !self.name.chars().all(is_plain) {
+            quote(f, &self.name)?;
+        } else {
+            f.write_str(&self.name)?;
+        }
+        f.write_str(self.op.symbol())?;
+        quote(f, &self.value)
     }
+}
+
+/// What a name that is not quoted may hold besides letters and digits.
+const NAME_MARKS: &str = "_.:-/";
+
+/// Writes a text as the parser reads it: other escapes of Rust's are none here.
+fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for c in text.chars() {
+        match c {
+            '"' => f.write_str("\\\"")?,
+            '\\' => f.write_str("\\\\")?,
+            '\n' => f.write_str("\\n")?,
+            '\t' => f.write_str("\\t")?,
+            other => write!(f, "{other}")?,
+        }
+    }
+    f.write_str("\"")
 }
 
 /// Conditions that must all hold. Parses from Prometheus's notation.
@@ -264,7 +289,7 @@ impl<'a> Parser<'a> {
         let name = if self.rest().starts_with('"') {
             self.quoted()?
         } else {
-            self.take_while(|c| c.is_ascii_alphanumeric() || "_.:-/".contains(c))
+            self.take_while(|c| c.is_ascii_alphanumeric() || NAME_MARKS.contains(c))
                 .to_owned()
         };
         if name.is_empty() {
