@@ -38,6 +38,7 @@
 //!
 //! - `serde`: `Serialize` and `Deserialize` for the vocabulary, and [stored models](model::stored).
 //! - `json`: log lines, envelopes and alerts in JSON (adds `serde_json`).
+//! - `csv`: samples in tables of text (adds `csv`).
 //! - `otlp`: OpenTelemetry's metrics, logs and spans; as JSON with `json`.
 //! - `remote-write`: Prometheus remote-write (adds `snap`).
 //! - `durable`: queue and store on disk (adds `crc32c`).

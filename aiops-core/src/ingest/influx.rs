@@ -55,7 +55,7 @@ impl Precision {
         }
     }
 
-    fn nanos(self) -> i64 {
+    pub(super) fn nanos(self) -> i64 {
         match self {
             Self::Nanoseconds => 1,
             Self::Microseconds => 1_000,

@@ -10,12 +10,15 @@
 //! | Prometheus remote-write 1.0, 2.0 | `remote_write::decode`, `decode_v2` | `remote-write` |
 //! | InfluxDB's line protocol | [`influx::parse`] | |
 //! | OpenTelemetry's metrics, logs and spans | `otlp::MetricsDecoder`, `otlp::decode_logs`, `otlp::decode_spans` | `otlp`; `json` for JSON |
+//! | samples in tables of text | `csv::parse` | `csv` |
 //! | alerts of Prometheus and Alertmanager | `alertmanager::decode` | `json` |
 //! | a batch in a queue | [`Batch::encode`], [`Batch::decode`] | |
 
 #[cfg(feature = "json")]
 pub mod alertmanager;
 mod batch;
+#[cfg(feature = "csv")]
+pub mod csv;
 pub mod influx;
 mod interner;
 mod limits;

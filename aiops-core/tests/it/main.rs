@@ -4,6 +4,7 @@
 #[cfg(feature = "durable")]
 mod crash;
 #[cfg(all(
+    feature = "csv",
     feature = "durable",
     feature = "json",
     feature = "otlp",

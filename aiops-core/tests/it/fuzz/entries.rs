@@ -3,7 +3,7 @@
 
 use aiops_core::ingest::otlp::{Encoding, MetricsDecoder, decode_logs, decode_spans};
 use aiops_core::ingest::{
-    Batch, LabelInterner, Limits, Report, alertmanager, influx, prometheus_text, remote_write,
+    Batch, LabelInterner, Limits, Report, alertmanager, csv, influx, prometheus_text, remote_write,
 };
 use aiops_core::logs::{
     ContainerLines, Frames, LineContext, TemplateMiner, TemplateMinerConfig, parse_line,
@@ -17,12 +17,13 @@ use aiops_core::{Selector, Timestamp};
 pub(crate) type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry; the name is that of the fuzz target and of the folder of its seeds.
-pub(crate) const ENTRIES: [Entry; 17] = [
+pub(crate) const ENTRIES: [Entry; 18] = [
     ("remote_write", remote_write_v1),
     ("remote_write_v2", remote_write_v2),
     ("prometheus_text", text),
     ("openmetrics", openmetrics),
     ("influx", influx_lines),
+    ("csv", table),
     ("otlp_metrics", otlp_metrics),
     ("otlp_logs", otlp_logs),
     ("otlp_spans", otlp_spans),
@@ -113,6 +114,11 @@ fn influx_lines(bytes: &[u8]) {
     for precision in [influx::Precision::Nanoseconds, influx::Precision::Seconds] {
         check(|batch| influx::parse(bytes, precision, NOW, &limits(), batch));
     }
+}
+
+fn table(bytes: &[u8]) {
+    let config = csv::CsvConfig::default();
+    check(|batch| csv::parse(bytes, &config, &limits(), batch));
 }
 
 fn metrics(bytes: &[u8], encoding: Encoding) {

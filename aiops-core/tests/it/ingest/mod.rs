@@ -1,5 +1,7 @@
 #[cfg(feature = "json")]
 mod alertmanager;
+#[cfg(feature = "csv")]
+mod csv;
 mod influx;
 mod interner;
 #[cfg(feature = "otlp")]
