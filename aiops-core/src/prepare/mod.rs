@@ -4,6 +4,7 @@ mod aggregate;
 mod counter;
 mod limit;
 mod resample;
+mod rules;
 mod sketch;
 mod windows;
 
@@ -11,5 +12,6 @@ pub use aggregate::Aggregate;
 pub use counter::CounterRate;
 pub use limit::{SeriesLimit, SeriesLimitConfig};
 pub use resample::{Gaps, Reduce, resample};
+pub use rules::{RuleAction, RuleConfig, RuleOutcome, SeriesRules, canonical_labels};
 pub use sketch::QuantileSketch;
 pub use windows::{Arrival, WindowResult, Windows, WindowsConfig};

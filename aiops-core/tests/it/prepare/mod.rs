@@ -1,4 +1,5 @@
 mod limit;
 mod resample;
+mod rules;
 mod sketch;
 mod windows;
