@@ -62,6 +62,47 @@ pub trait Queue: Send + Sync {
     /// [`StorageError::NoSuchOffset`], [`StorageError::Corrupt`], [`StorageError::Io`].
     fn read(&self, from: u64, visit: &mut RecordVisitor<'_>) -> Result<u64, StorageError>;
 
+    /// The offset of the first record that was received at `at` or later, or the offset after the
+    /// last one when there is none: to play again from an instant on, or to
+    /// [`release`](Self::release) what is older than an age. Reads the records before it, on disk about a
+    /// gigabyte in a second.
+    ///
+    /// Times of receipt are as the callers of [`append`](Self::append) told them; behind the answer
+    /// there may be earlier ones when their clock was set back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read); [`StorageError::NoSuchOffset`] only when records are
+    /// released meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiops_core::Timestamp;
+    /// use aiops_core::queue::{MemoryQueue, MemoryQueueConfig, Queue};
+    ///
+    /// let queue = MemoryQueue::new(MemoryQueueConfig::default());
+    /// for second in [10, 20, 30] {
+    ///     queue.append(Timestamp::from_secs(second).ok_or("range")?, b"record")?;
+    /// }
+    /// queue.sync()?;
+    /// let from = queue.offset_at(Timestamp::from_secs(15).ok_or("range")?)?;
+    /// assert_eq!(from, 1);
+    /// queue.release(from)?; // what is older is not needed any more
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn offset_at(&self, at: Timestamp) -> Result<u64, StorageError> {
+        let mut found = None;
+        let end = self.read(self.offsets().start, &mut |offset, received, _| {
+            if received < at {
+                return ControlFlow::Continue(());
+            }
+            found = Some(offset);
+            ControlFlow::Break(())
+        })?;
+        Ok(found.unwrap_or(end))
+    }
+
     /// Records before offset `before` are no longer needed. They may stay for a while.
     ///
     /// # Errors

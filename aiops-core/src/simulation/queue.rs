@@ -32,6 +32,11 @@ fn open(disk: &SimDisk) -> Result<DiskQueue, StorageError> {
     DiskQueue::open_in(disk.files(), Path::new(FOLDER), config)
 }
 
+/// When the record of an offset is received.
+fn received(offset: u64) -> Timestamp {
+    Timestamp::from_nanos(10 * offset as i64)
+}
+
 /// Offsets and records.
 type Found = Vec<(u64, Vec<u8>)>;
 
@@ -86,8 +91,9 @@ impl Model {
         let len = rng.below(most);
         let mut record = vec![rng.bits() as u8; len];
         record.extend_from_slice(&rng.bits().to_le_bytes());
-        let offset = queue.append(Timestamp::EPOCH, &record).unwrap();
-        assert_eq!(offset, self.records.len() as u64);
+        let next = self.records.len() as u64;
+        let offset = queue.append(received(next), &record).unwrap();
+        assert_eq!(offset, next);
         self.records.push(record);
     }
 
@@ -121,6 +127,11 @@ impl Model {
         let missing = |offset: &u64| !found.contains(offset) && !self.gaps.contains(offset);
         let lost = (offsets.start..self.promised).filter(missing).count() as u64;
         assert!(lost <= lost_to_damage, "{lost} promised records are lost");
+        for offset in [offsets.start, offsets.start.midpoint(offsets.end)] {
+            let first = found.range(offset..).next().copied();
+            let told = queue.offset_at(received(offset)).unwrap();
+            assert_eq!(told, first.unwrap_or(offsets.end), "by time");
+        }
         self.gaps = offsets
             .clone()
             .filter(|offset| !found.contains(offset))

@@ -78,6 +78,26 @@ fn records_come_back_in_order_with_their_times() {
 }
 
 #[test]
+fn an_instant_leads_to_the_first_record_from_then_on() {
+    each(1 << 20, |queue| {
+        assert_eq!(queue.queue().offset_at(time(0)).unwrap(), 0);
+        for at in [10, 20, 20, 15, 30] {
+            queue.queue().append(time(at), b"record").unwrap();
+        }
+        assert_eq!(queue.queue().offset_at(time(0)).unwrap(), 0, "not synced");
+        queue.queue().sync().unwrap();
+        queue.reopen();
+        for (at, offset) in [(i64::MIN, 0), (10, 0), (11, 1), (20, 1), (21, 4), (31, 5)] {
+            assert_eq!(queue.queue().offset_at(time(at)).unwrap(), offset, "{at}");
+        }
+        queue.queue().release(2).unwrap();
+        for (at, offset) in [(0, 2), (20, 2), (21, 4), (i64::MAX, 5)] {
+            assert_eq!(queue.queue().offset_at(time(at)).unwrap(), offset, "{at}");
+        }
+    });
+}
+
+#[test]
 fn what_is_not_synced_cannot_be_read() {
     each(1 << 20, |queue| {
         let queue = queue.queue();
