@@ -17,7 +17,7 @@ mod split;
 
 use std::time::Duration;
 
-use aiops_core::{Cause, Evidence, Fact, ParamError, Severity, Timestamp};
+use aiops_core::{Cause, Evidence, Fact, ParamError, Severity, SpanId, Timestamp, TraceId};
 
 use crate::deviation;
 use requests::Requests;
@@ -27,15 +27,15 @@ const CANDIDATES: usize = 16;
 /// Pieces of evidence for one component, at most.
 const MAX_FACTS: usize = 4;
 
-/// One operation of one request.
+/// One operation of one request: of a [`aiops_core::Span`] what is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span<'a> {
     /// The request.
-    pub trace: &'a str,
+    pub trace: TraceId,
     /// Its own name within the request.
-    pub id: &'a str,
+    pub id: SpanId,
     /// The span that caused it; `None` for the first.
-    pub parent: Option<&'a str>,
+    pub parent: Option<SpanId>,
     /// The component that did the work, by the name it has in the topology.
     pub component: &'a str,
     /// What was done, without what varies from request to request.
@@ -48,13 +48,29 @@ pub struct Span<'a> {
     pub failed: bool,
 }
 
+impl<'a> From<&'a aiops_core::Span> for Span<'a> {
+    /// The service as the component, the name as the operation.
+    fn from(span: &'a aiops_core::Span) -> Self {
+        Self {
+            trace: span.trace,
+            id: span.id,
+            parent: span.parent,
+            component: &span.service,
+            operation: &span.name,
+            start: span.start,
+            duration: span.duration(),
+            failed: span.is_error(),
+        }
+    }
+}
+
 /// One log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLine<'a> {
     /// The component that wrote it.
     pub component: &'a str,
     /// The request it belongs to. Lines that belong to none are not looked at.
-    pub trace: Option<&'a str>,
+    pub trace: Option<TraceId>,
     /// How serious it is.
     pub severity: Severity,
     /// What it says.
@@ -89,23 +105,24 @@ impl Default for TraceShiftConfig {
 /// Ranks components by how requests through them changed.
 ///
 /// ```
-/// use aiops_core::Timestamp;
+/// use aiops_core::{SpanId, Timestamp, TraceId};
 /// use aiops_rca::traces::{Span, TraceShift, TraceShiftConfig};
 /// use std::time::Duration;
 ///
-/// let names: Vec<String> = (0..40).map(|i| i.to_string()).collect();
 /// let mut spans = Vec::new();
-/// for (i, trace) in names.iter().enumerate() {
-///     let start = Timestamp::from_secs(i as i64).ok_or("time")?;
+/// for i in 0..40_u8 {
+///     let trace = TraceId([i + 1; 16]);
+///     let start = Timestamp::from_secs(i64::from(i)).ok_or("time")?;
 ///     let wait = if i < 25 { 5 } else { 95 }; // the network of `db` from the 25th request on
-///     let of = |id, parent, component, operation, millis| Span {
-///         trace, id, parent, component, operation, start,
+///     let of = |id, parent: Option<u8>, component, operation, millis| Span {
+///         trace, component, operation, start,
+///         id: SpanId([id; 8]), parent: parent.map(|id| SpanId([id; 8])),
 ///         duration: Duration::from_millis(millis), failed: false,
 ///     };
-///     spans.push(of("1", None, "web", "GET /", 20 + wait));
-///     spans.push(of("2", Some("1"), "web", "query", 10 + wait));
-///     spans.push(of("3", Some("2"), "db", "SELECT", 10));
-///     spans.push(of("4", Some("1"), "cache", "GET", 1));
+///     spans.push(of(1, None, "web", "GET /", 20 + wait));
+///     spans.push(of(2, Some(1), "web", "query", 10 + wait));
+///     spans.push(of(3, Some(2), "db", "SELECT", 10));
+///     spans.push(of(4, Some(1), "cache", "GET", 1));
 /// }
 /// let report = TraceShift::try_from(TraceShiftConfig::default())?.rank(&spans, &[], None);
 /// assert_eq!(report.causes[0].component, "db");

@@ -1,11 +1,12 @@
 //! Spans and lines as numbers: what is compared before and after.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::ops::Range;
 use std::time::Duration;
 
 use aiops_core::logs::{TemplateId, TemplateMiner, TemplateMinerConfig};
-use aiops_core::{Severity, Timestamp};
+use aiops_core::{Severity, SpanId, Timestamp, TraceId};
 
 use super::{LogLine, Span};
 
@@ -72,24 +73,22 @@ pub(super) struct Requests<'a> {
 }
 
 /// Numbers for names, in order of the names.
-struct Names<'a> {
-    sorted: Vec<&'a str>,
-    numbers: HashMap<&'a str, u32>,
+struct Names<K> {
+    sorted: Vec<K>,
+    numbers: HashMap<K, u32>,
 }
 
-impl<'a> Names<'a> {
-    fn new(names: impl Iterator<Item = &'a str>) -> Self {
-        let distinct: BTreeSet<&str> = names
-            .collect::<std::collections::HashSet<_>>()
-            .into_iter()
-            .collect();
-        let sorted: Vec<&str> = distinct.into_iter().collect();
+impl<K: Copy + Ord + Hash> Names<K> {
+    fn new(names: impl Iterator<Item = K>) -> Self {
+        let distinct: HashSet<K> = names.collect();
+        let mut sorted: Vec<K> = distinct.into_iter().collect();
+        sorted.sort_unstable();
         let numbers = sorted.iter().copied().zip(0..).collect();
         Self { sorted, numbers }
     }
 
-    fn of(&self, name: &str) -> u32 {
-        self.numbers[name]
+    fn of(&self, name: K) -> u32 {
+        self.numbers[&name]
     }
 }
 
@@ -205,7 +204,7 @@ impl<'a> Requests<'a> {
 
 /// The place of each span's parent.
 fn parents(spans: &[Span<'_>], of_trace: &[u32]) -> Vec<Option<usize>> {
-    let mut places: HashMap<(u32, &str), usize> = HashMap::with_capacity(spans.len());
+    let mut places: HashMap<(u32, SpanId), usize> = HashMap::with_capacity(spans.len());
     for (index, span) in spans.iter().enumerate() {
         places.entry((of_trace[index], span.id)).or_insert(index);
     }
@@ -219,15 +218,15 @@ fn parents(spans: &[Span<'_>], of_trace: &[u32]) -> Vec<Option<usize>> {
 /// Adds the templates of the lines to the visits they belong to.
 fn read(
     logs: &[LogLine<'_>],
-    traces: &Names<'_>,
-    components: &Names<'_>,
+    traces: &Names<TraceId>,
+    components: &Names<&str>,
     visits: &mut BTreeMap<(u32, u32), Visit>,
 ) -> TemplateMiner {
     let mut miner = TemplateMiner::try_from(TemplateMinerConfig::default())
         .unwrap_or_else(|_| unreachable!("the defaults are in range"));
     let mut found: Vec<((u32, u32), TemplateId, Severity)> = Vec::with_capacity(logs.len());
     for line in logs {
-        let trace = line.trace.and_then(|trace| traces.numbers.get(trace));
+        let trace = line.trace.and_then(|trace| traces.numbers.get(&trace));
         let component = components.numbers.get(line.component);
         if let (Some(&trace), Some(&component)) = (trace, component) {
             let template = miner.observe(line.message);

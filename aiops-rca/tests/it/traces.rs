@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use aiops_core::{Severity, Timestamp};
+use aiops_core::{Severity, SpanId, SpanStatus, Timestamp, TraceId};
 use aiops_rca::traces::{LogLine, Span, TraceReport, TraceShift, TraceShiftConfig};
 
 /// Requests `web -> cart -> db`, one a second.
 pub(crate) struct Day {
-    names: Vec<String>,
+    traces: Vec<TraceId>,
     /// In which requests which component says what went wrong.
     errors: Vec<Option<(&'static str, &'static str)>>,
     /// Milliseconds that each request waits for `db`.
@@ -21,7 +21,9 @@ impl Day {
         error: impl Fn(usize) -> Option<(&'static str, &'static str)>,
     ) -> Self {
         Self {
-            names: (0..requests).map(|i| format!("t{i}")).collect(),
+            traces: (0..requests as u128)
+                .map(|i| TraceId((i + 1).to_be_bytes()))
+                .collect(),
             errors: (0..requests).map(error).collect(),
             wait: (0..requests).map(|i| 3 + (i * 7 % 5) as u64).collect(),
             failed: false,
@@ -37,14 +39,14 @@ impl Day {
 
     pub(crate) fn spans(&self) -> Vec<Span<'_>> {
         let mut spans = Vec::new();
-        for (i, trace) in self.names.iter().enumerate() {
+        for (i, &trace) in self.traces.iter().enumerate() {
             let at = Timestamp::from_secs(i as i64).unwrap();
-            let mut add = |id, parent, component, operation, after, millis| {
+            let mut add = |id, parent: Option<u8>, component, operation, after, millis| {
                 let broken = self.errors[i].is_some_and(|(name, _)| name == component);
                 spans.push(Span {
                     trace,
-                    id,
-                    parent,
+                    id: SpanId([id; 8]),
+                    parent: parent.map(|parent| SpanId([parent; 8])),
                     component,
                     operation,
                     start: at.saturating_add(Duration::from_millis(after)),
@@ -54,18 +56,18 @@ impl Day {
                 });
             };
             let wait = self.wait[i];
-            add("1", None, "web", "GET /", 0, 40 + wait);
-            add("2", Some("1"), "web", "call", 2, 30 + wait);
-            add("3", Some("2"), "cart", "list", 4, 24 + wait);
-            add("4", Some("3"), "cart", "query", 6, 15 + wait);
-            add("5", Some("4"), "db", "select", 10, 12);
+            add(1, None, "web", "GET /", 0, 40 + wait);
+            add(2, Some(1), "web", "call", 2, 30 + wait);
+            add(3, Some(2), "cart", "list", 4, 24 + wait);
+            add(4, Some(3), "cart", "query", 6, 15 + wait);
+            add(5, Some(4), "db", "select", 10, 12);
         }
         spans
     }
 
     pub(crate) fn lines(&self) -> Vec<LogLine<'_>> {
         let mut lines = Vec::new();
-        for (trace, error) in self.names.iter().zip(&self.errors) {
+        for (&trace, error) in self.traces.iter().zip(&self.errors) {
             let mut say = |component, severity, message| {
                 lines.push(LogLine {
                     component,
@@ -183,17 +185,17 @@ fn odd_input_does_no_harm() {
     assert_eq!(few, TraceReport::default());
     for (i, span) in spans.iter_mut().enumerate() {
         match i % 7 {
-            0 => span.parent = Some("nowhere"),
+            0 => span.parent = Some(SpanId([99; 8])),
             1 => span.parent = Some(span.id),
-            2 => span.id = "4",
-            3 => span.parent = Some("5"), // in a circle
+            2 => span.id = SpanId([4; 8]),
+            3 => span.parent = Some(SpanId([5; 8])), // in a circle
             4 => span.duration = Duration::ZERO,
             5 => span.start = Timestamp::MAX,
             _ => span.duration = Duration::MAX,
         }
     }
     lines[0].trace = None;
-    lines[1].trace = Some("unknown");
+    lines[1].trace = Some(TraceId([77; 16]));
     lines[2].component = "unknown";
     let report = ranker.rank(&spans, &lines, None);
     assert!(report.causes.iter().all(|cause| cause.score.is_finite()));
@@ -212,4 +214,25 @@ fn parameters_are_checked() {
     assert!(with(|c| c.explained = -0.1).is_err() && with(|c| c.explained = 1.1).is_err());
     assert!(with(|c| c.resolution = Duration::from_nanos(1)).is_ok());
     assert!(with(|c| c.resolution = Duration::ZERO).is_err());
+}
+
+#[test]
+fn spans_of_the_core_are_looked_at_as_they_are() {
+    let (start, end) = (Timestamp::from_nanos(5), Timestamp::from_nanos(30));
+    let mut span = aiops_core::Span::new(TraceId([1; 16]), SpanId([2; 8]), start, end);
+    span.parent = Some(SpanId([3; 8]));
+    span.service = "cart".into();
+    span.name = "list".into();
+    span.status = SpanStatus::Error;
+    let expected = Span {
+        trace: TraceId([1; 16]),
+        id: SpanId([2; 8]),
+        parent: Some(SpanId([3; 8])),
+        component: "cart",
+        operation: "list",
+        start,
+        duration: Duration::from_nanos(25),
+        failed: true,
+    };
+    assert_eq!(Span::from(&span), expected);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiops_core::{
     Case, Cause, ChangeEvent, ChangeKind, ComponentMetric, Labels, RankError, Series, Severity,
-    TimeAxis, Timestamp, Topology,
+    SpanId, TimeAxis, Timestamp, Topology, TraceId,
 };
 use aiops_rca::investigation::Request;
 use aiops_rca::traces::{LogLine, Span};
@@ -276,9 +276,9 @@ fn spans(table: &Table) -> Fallible<Vec<Span<'_>>> {
         .map(|cells| {
             let micros: i64 = cells[start].parse()?;
             Ok(Span {
-                trace: &cells[trace],
-                id: &cells[id],
-                parent: Some(&cells[parent]).filter(|parent| !parent.is_empty()),
+                trace: trace_id(&cells[trace])?.ok_or("a span without trace")?,
+                id: span_id(&cells[id])?.ok_or("a span without id")?,
+                parent: span_id(&cells[parent])?,
                 component: &cells[component],
                 operation: &cells[operation],
                 start: Timestamp::from_nanos(micros.checked_mul(1000).ok_or("time")?),
@@ -292,13 +292,33 @@ fn spans(table: &Table) -> Fallible<Vec<Span<'_>>> {
 fn lines(table: &Table) -> Fallible<Vec<LogLine<'_>>> {
     let column = |name| table.column(name);
     let (component, trace, message) = (column("service")?, column("trace")?, column("message")?);
-    let lines = table.rows.iter().map(|cells| LogLine {
-        component: &cells[component],
-        trace: Some(&cells[trace]).filter(|trace| !trace.is_empty()),
-        // A time, the level, and what was said.
-        severity: (cells[message].split(' ').nth(1))
-            .map_or(Severity::UNSPECIFIED, Severity::from_word),
-        message: &cells[message],
+    let lines = table.rows.iter().map(|cells| {
+        Ok(LogLine {
+            component: &cells[component],
+            trace: trace_id(&cells[trace])?,
+            // A time, the level, and what was said.
+            severity: (cells[message].split(' ').nth(1))
+                .map_or(Severity::UNSPECIFIED, Severity::from_word),
+            message: &cells[message],
+        })
     });
-    Ok(lines.collect())
+    lines.collect()
+}
+
+/// The sets number traces and spans; empty is none.
+fn number(cell: &str) -> Fallible<Option<u64>> {
+    let given = Some(cell).filter(|cell| !cell.is_empty());
+    // One more: an identity of zeros is none.
+    Ok(given
+        .map(str::parse::<u64>)
+        .transpose()?
+        .map(|n| n.wrapping_add(1)))
+}
+
+fn trace_id(cell: &str) -> Fallible<Option<TraceId>> {
+    Ok(number(cell)?.map(|number| TraceId(u128::from(number).to_be_bytes())))
+}
+
+fn span_id(cell: &str) -> Fallible<Option<SpanId>> {
+    Ok(number(cell)?.map(|number| SpanId(number.to_be_bytes())))
 }
