@@ -80,7 +80,7 @@ impl<A: FnMut(Timestamp, &Notification) -> Delivery> Replay<A> {
             }
             Event::Reload(config) => {
                 let mut later = AlertEngine::try_from(*config)?;
-                later.adopt(&self.engine);
+                later.adopt(at, &self.engine);
                 self.engine = later;
             }
             #[cfg(feature = "serde")]

@@ -168,6 +168,12 @@ impl Alerts {
         }
     }
 
+    /// With their places.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Held)> {
+        let held = self.held.iter().enumerate();
+        held.filter_map(|(place, held)| Some((place as u32, held.as_ref()?)))
+    }
+
     /// In order of identity.
     pub(super) fn sorted(&self) -> Vec<&Held> {
         let mut held: Vec<&Held> = self.held.iter().flatten().collect();

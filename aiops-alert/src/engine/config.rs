@@ -64,6 +64,9 @@ pub struct EngineConfig {
     /// silenced or inhibited, and after a time at which its route is silent. Otherwise it is
     /// never told, and neither is the next beginning before `repeat_interval`.
     pub settle_muted: bool,
+    /// Whether a receiver that believes an alert to fire is told of its end when another
+    /// configuration sends the alert elsewhere. Otherwise it is never told.
+    pub settle_moved: bool,
     /// How long a group without alerts is kept for those that come back. Zero: not at all, so that
     /// they wait for `group_wait` and not for the next look.
     pub keep_empty_groups: Duration,
@@ -99,6 +102,7 @@ impl Default for EngineConfig {
             notify_changes: false,
             refire_is_news: true,
             settle_muted: true,
+            settle_moved: true,
             keep_empty_groups: Duration::ZERO,
             store_alerts: true,
             max_alerts: 200_000,
@@ -115,6 +119,7 @@ impl EngineConfig {
             notify_changes: true,
             refire_is_news: false,
             settle_muted: false,
+            settle_moved: false,
             keep_empty_groups: Duration::from_secs(30),
             store_alerts: false,
             ..Self::default()

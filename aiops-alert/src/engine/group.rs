@@ -25,6 +25,8 @@ pub(super) struct Group {
     pub(super) logs: Vec<Log>,
     /// When it became empty.
     pub(super) empty_since: Option<Timestamp>,
+    /// Its alerts are told elsewhere now: here they are over.
+    pub(super) moved: bool,
 }
 
 impl Group {
@@ -36,6 +38,9 @@ impl Group {
             .filter_map(|&place| {
                 let held = alerts.get(place)?;
                 let mut alert = held.alert.clone();
+                if self.moved {
+                    alert.ends_at = alert.ends_at.min(Some(intent.decided_at));
+                }
                 if intent.firing.contains_key(&identity(held)) {
                     alert.ends_at = None;
                     return Some(alert);

@@ -187,7 +187,8 @@ impl AlertEngine {
             let Some(held) = self.alerts.get(place) else {
                 continue;
             };
-            let (alert, fires) = (identity(held), held.fires(now));
+            let alert = identity(held);
+            let fires = held.fires(now) && !group.moved;
             let labels = held.alert.labels.clone();
             let starts_at = held.alert.starts_at;
             let inhibited = self.inhibitor.source_of(now, &labels, &self.alerts);
@@ -333,7 +334,7 @@ impl AlertEngine {
             .copied()
             .filter(|&place| match self.alerts.get(place) {
                 None => true,
-                Some(held) if held.fires(now) => false,
+                Some(held) if held.fires(now) && !group.moved => false,
                 Some(held) if settle => group.lets_go(held),
                 Some(held) => group.lets_go_after(held, sent),
             })

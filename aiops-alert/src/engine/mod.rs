@@ -429,7 +429,16 @@ impl AlertEngine {
             incident: logs.iter().find_map(|log| log.incident),
             logs,
             empty_since: None,
+            moved: false,
         };
+        let id = self.put_group(group);
+        self.by_labels.insert((route, labels), id);
+        self.ledger.groups += 1;
+        id
+    }
+
+    fn put_group(&mut self, group: Group) -> u32 {
+        let next = group.next;
         let id = if let Some(id) = self.free_groups.pop() {
             self.groups[id as usize] = Some(group);
             id
@@ -437,9 +446,7 @@ impl AlertEngine {
             self.groups.push(Some(group));
             (self.groups.len() - 1) as u32
         };
-        self.by_labels.insert((route, labels), id);
         self.schedule.insert((next, id));
-        self.ledger.groups += 1;
         id
     }
 

@@ -12,6 +12,9 @@ use crate::interval::TimeInterval;
 /// Deepest nesting of routes.
 const MAX_DEPTH: usize = 64;
 
+/// Key of the routes for what used to go to a receiver.
+const FAREWELL: &str = "moved";
+
 /// A node of the tree with everything inherited.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
@@ -131,6 +134,20 @@ impl Routes {
             self.add(number, child, named, depth + 1)?;
         }
         Ok(())
+    }
+
+    /// A route to a receiver for what used to go there: no alert finds it.
+    pub(super) fn farewell(&mut self, receiver: &str) -> Option<u32> {
+        let receiver = self.receivers.iter().position(|one| one.name == receiver)? as u32;
+        let same = |one: &Route| one.receiver == receiver && one.key == FAREWELL;
+        if let Some(known) = self.nodes.iter().position(same) {
+            return Some(known as u32);
+        }
+        let mut route = self.nodes[0].clone();
+        FAREWELL.clone_into(&mut route.key);
+        (route.receiver, route.children) = (receiver, Vec::new());
+        self.nodes.push(route);
+        Some(self.nodes.len() as u32 - 1)
     }
 
     /// The receiver of this name; made where none are configured.

@@ -1,12 +1,15 @@
 //! What an engine knows, apart from its configuration: for restarts and other configurations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use aiops_core::{Alert, Incident, IncidentId, Labels, Timestamp, Topology};
+use aiops_core::{
+    Alert, Fingerprint, Incident, IncidentId, Labels, MatchOp, Selector, Timestamp, Topology,
+};
 
 use super::AlertEngine;
-use super::alerts::Held;
+use super::alerts::{Held, identity};
 use super::damping::Past;
+use super::group::Group;
 use super::incidents::Acknowledgement;
 use super::ledger::Ledger;
 use super::log::Log;
@@ -65,15 +68,22 @@ pub(super) struct LiveGroup {
 }
 
 impl AlertEngine {
-    /// Goes on where `earlier` stands: for a restart with another configuration. Alerts are routed
-    /// anew; what a receiver was told counts where receiver, route and group are the same.
-    pub fn adopt(&mut self, earlier: &Self) {
-        self.apply(earlier.state());
+    /// Goes on at `now` where `earlier` stands: for a restart with another configuration. Alerts are routed
+    /// anew; what a receiver was told counts where receiver, route and group are the same. Where
+    /// they are not, it is told of the end, if
+    /// [`settle_moved`](super::EngineConfig::settle_moved) is on.
+    pub fn adopt(&mut self, now: Timestamp, earlier: &Self) {
+        self.pass(now);
+        self.apply(earlier.state_with(true));
     }
 
     pub(super) fn state(&self) -> State {
+        self.state_with(self.config.store_alerts)
+    }
+
+    fn state_with(&self, alerts: bool) -> State {
         let keep = self.config.store_alerts;
-        let held = self.alerts.sorted().into_iter().filter(|_| keep);
+        let held = self.alerts.sorted().into_iter().filter(|_| alerts);
         let alerts = held.map(|held| AlertState {
             alert: held.alert.clone(),
             guessed: held.guessed,
@@ -164,6 +174,7 @@ impl AlertEngine {
         for id in 0..self.groups.len() as u32 {
             self.restore_group(id, &live);
         }
+        self.settle_moved();
         let believed = |_: &(String, String), logs: &mut Vec<Log>| {
             for log in logs.iter_mut() {
                 log.intent = None; // its group is no more
@@ -199,12 +210,77 @@ impl AlertEngine {
         self.route(place);
     }
 
+    /// Receivers that believe an alert to fire which goes elsewhere now are told of its end.
+    fn settle_moved(&mut self) {
+        if !self.config.settle_moved {
+            return;
+        }
+        let mut places: HashMap<Fingerprint, u32> = HashMap::new();
+        for (place, held) in self.alerts.iter() {
+            places.insert(identity(held), place);
+        }
+        let believed: Vec<(String, String)> = self
+            .remembered
+            .iter()
+            .filter(|(_, logs)| {
+                let mut alerts = logs.iter().flat_map(|log| log.firing.keys());
+                alerts.any(|alert| places.contains_key(alert))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in believed {
+            let Some(route) = self.routes.farewell(&key.0) else {
+                continue; // nobody is there to be told
+            };
+            let Some(mut logs) = self.remembered.remove(&key) else {
+                continue;
+            };
+            logs.resize_with(self.routes.integrations(route).len(), Log::default);
+            let known = logs.iter().flat_map(|log| log.firing.keys());
+            let alerts: BTreeSet<u32> = known
+                .filter_map(|alert| places.get(alert).copied())
+                .collect();
+            let id = self.put_group(Group {
+                route,
+                labels: labels_of(&key.1),
+                key: key.1,
+                alerts: alerts.clone(),
+                next: self.clock,
+                scheduled: self.clock,
+                flushed: true,
+                incident: logs.iter().find_map(|log| log.incident),
+                logs,
+                empty_since: None,
+                moved: true,
+            });
+            for place in alerts {
+                if let Some(held) = self.alerts.get_mut(place) {
+                    held.groups.push(id);
+                    held.targets += 1;
+                }
+            }
+            self.restore_intents(id);
+        }
+    }
+
     fn restore_group(&mut self, id: u32, live: &HashMap<(String, String), LiveGroup>) {
         let Some(group) = &self.groups[id as usize] else {
             return;
         };
         let receiver = self.routes.receiver_name(group.route).to_owned();
         let stored = live.get(&(receiver, group.key.clone())).cloned();
+        self.restore_intents(id);
+        let (Some(stored), Some(group)) = (stored, &mut self.groups[id as usize]) else {
+            return;
+        };
+        group.next = stored.next;
+        group.flushed = stored.flushed;
+        group.incident = stored.incident.or(group.incident);
+        group.empty_since = stored.empty_since;
+        self.reschedule(id, stored.next);
+    }
+
+    fn restore_intents(&mut self, id: u32) {
         let clock = self.clock;
         let Some(group) = &mut self.groups[id as usize] else {
             return;
@@ -219,14 +295,6 @@ impl AlertEngine {
             self.intents.insert(intent.key.clone(), (id, integration));
             self.retries.insert((at, intent.key.clone()));
         }
-        let Some(stored) = stored else {
-            return;
-        };
-        group.next = stored.next;
-        group.flushed = stored.flushed;
-        group.incident = stored.incident.or(group.incident);
-        group.empty_since = stored.empty_since;
-        self.reschedule(id, stored.next);
     }
 
     /// Forgets what was told long ago about groups that never came back.
@@ -235,4 +303,13 @@ impl AlertEngine {
         self.remembered
             .retain(|_, logs| logs.iter().any(|log| log.sent_at >= Some(oldest)));
     }
+}
+
+/// The labels in a group's key; none where they cannot be read.
+fn labels_of(key: &str) -> Labels {
+    let labels = key.rfind("}:{").map_or("", |place| &key[place + 2..]);
+    let selector: Selector = labels.parse().unwrap_or_else(|_| Selector::all());
+    let matchers = selector.matchers().iter();
+    let pairs = matchers.filter(|one| one.op() == MatchOp::Equal);
+    Labels::of(pairs.map(|one| (one.name(), one.value()))).unwrap_or_else(|_| Labels::empty())
 }

@@ -166,6 +166,95 @@ fn a_restart_does_not_let_an_inhibited_alert_through() {
     }
 }
 
+/// Everything goes to `receiver`, alerts of `A` to `special`.
+fn sent_to(receiver: &str, special: &str) -> EngineConfig {
+    let mut config = quick();
+    config.receiver = receiver.into();
+    let mut route = RouteConfig::default();
+    route.matchers = selector(r#"{alertname="A"}"#);
+    route.receiver = Some(special.into());
+    config.routes = vec![route];
+    config
+}
+
+/// Receiver, line of each notification around a reload at 3 s.
+#[track_caller]
+fn check_reload(before: EngineConfig, after: EngineConfig, crash: bool, expected: &[&str]) {
+    let events = [(0.0, fires("A/a", 0.0)), (0.0, fires("B/b", 0.0))];
+    let engine = AlertEngine::try_from(before).unwrap();
+    let mut replay = Replay::new(engine, |_, _| Delivery::Delivered);
+    for (time, event) in events {
+        replay.event(at(time), event).unwrap();
+    }
+    let reload = Event::Reload(Box::new(after));
+    replay.event(at(3.0), reload).unwrap();
+    #[cfg(feature = "serde")]
+    if crash {
+        replay.event(at(3.0), Event::Restart).unwrap();
+    }
+    replay.event(at(6.0), ends("A/a", 0.0, 6.0)).unwrap();
+    replay.finish(at(20.0));
+    let sent = replay.sent().iter();
+    let sent: Vec<String> = sent
+        .map(|one| {
+            let line = line(secs(one.at), &one.notification);
+            format!("{} {line}", one.notification.receiver)
+        })
+        .collect();
+    assert_eq!(sent, expected, "crash: {crash}");
+}
+
+#[test]
+fn an_alert_that_a_reload_moves_is_resolved_at_its_old_receiver() {
+    let expected = [
+        "x 1.0 firing A/a",
+        "rest 1.0 firing B/b",
+        "y 3.0 firing A/a",
+        "x 3.0 resolved A/a-",
+        "y 7.0 resolved A/a-",
+    ];
+    for crash in [false, true] {
+        // The old receiver is there still, for something else.
+        let mut after = sent_to("rest", "y");
+        let mut other = RouteConfig::default();
+        other.matchers = selector(r#"{alertname="Z"}"#);
+        other.receiver = Some("x".into());
+        after.routes.push(other);
+        check_reload(sent_to("rest", "x"), after.clone(), crash, &expected);
+        // Alertmanager never tells the old one.
+        after.settle_moved = false;
+        let without = [expected[0], expected[1], expected[2], expected[4]];
+        check_reload(sent_to("rest", "x"), after, crash, &without);
+        // A receiver that is gone cannot be told.
+        let gone = sent_to("rest", "y");
+        check_reload(sent_to("rest", "x"), gone, crash, &without);
+        // Nothing moved: nothing is told.
+        let same = sent_to("rest", "x");
+        let told = [
+            "x 1.0 firing A/a",
+            "rest 1.0 firing B/b",
+            "x 7.0 resolved A/a-",
+        ];
+        check_reload(same.clone(), same, crash, &told);
+    }
+}
+
+#[test]
+fn a_silence_that_begins_after_its_alert_was_told_is_not_used_again_for_the_next() {
+    // One that ends with its alerts does so although a part of them goes on for longer.
+    let mut once = silence(r#"{instance=~"a|b"}"#, 0.0, 10_000.0);
+    once.until_resolved = true;
+    let events = vec![
+        (0.0, Event::AddSilence(once)),
+        (1.0, fires("A/a", 1.0)),
+        (1.0, fires("A/b", 1.0)),
+        (5.0, ends("A/a", 1.0, 5.0)),
+        (8.0, ends("A/b", 1.0, 8.0)),
+        (12.0, fires("A/a", 12.0)),
+    ];
+    check(quick(), events, 20.0, &["13.0 firing A/a"]);
+}
+
 #[test]
 fn a_route_is_silent_at_its_times_and_tells_the_state_afterwards() {
     // The clock of the tests begins at 22:13:20.

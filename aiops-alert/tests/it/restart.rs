@@ -145,7 +145,7 @@ fn another_configuration_keeps_what_was_told() {
     let mut config = quick();
     config.group_interval = seconds(4);
     let mut later = AlertEngine::try_from(config).unwrap();
-    later.adopt(&engine);
+    later.adopt(at(1.0), &engine);
     assert!(later.tick(at(30.0)).is_empty());
     assert_eq!(later.incidents().count(), 1);
     later.receive(at(31.0), alert("A/a", 0.0, Some(31.0)));

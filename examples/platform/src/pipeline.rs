@@ -428,7 +428,7 @@ impl Pipeline {
         clock: Timestamp,
     ) {
         self.rules.adopt(rules);
-        self.engine.adopt(engine);
+        self.engine.adopt(clock, engine);
         self.clock = clock;
         self.changes = changes.into();
     }
