@@ -49,7 +49,7 @@
 //! |---|---|
 //! | is something wrong? | [`rule`]: threshold, anomaly, absence, change, forecast, burn rate and combinations; [`expr`]: Prometheus's query language |
 //! | who is told, and when? | [`engine`]: routes, groups, silences, inhibition, [time intervals](interval) |
-//! | what belongs together? | [`correlate`]: by time and topology |
+//! | what belongs together? | [`correlate`]: by time, topology, labels and what fired together before |
 //! | why was this told, or not? | [`AlertEngine::explain`](engine::AlertEngine::explain), [`Ledger`](engine::Ledger) |
 //! | what if the configuration were another one? | [`replay`] |
 //! | what does it look like at the receiver? | [`webhook`], [`payload`] |

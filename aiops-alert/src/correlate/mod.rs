@@ -1,4 +1,4 @@
-//! Which alerts are one thing that happened: by time, by topology, by what they say.
+//! Which alerts are one thing that happened: by time, topology, what they say, what was before.
 //!
 //! A [`Correlator`] gives each alert the number of a cluster. A failure shows as a burst of alerts
 //! that spreads along the dependencies; the next failure begins when the burst has been quiet, or
@@ -28,31 +28,53 @@
 //!
 //! ```text
 //! horizon(c)  = clamp(patience * gap(c), min_quiet, max_quiet)   gap(c): mean time between its alerts
-//! near(a, c)  = 1 the component alerts already, 0.8 a neighbour does, 0.6 two steps away,
-//!               0.4 connected somehow, 0.3 not known to the topology, 0 not connected
+//! near(a, c)  = 1 the component alerts already; 0.8 what it depends on does, 0.6 two steps away,
+//!               a tenth less against the direction in which failures spread;
+//!               0.4 connected somehow, 0 not connected;
+//!               0.2 + 0.4 similarity of labels, where the topology does not know a component;
+//!               at least 0.9 affinity, learned from clusters that are over
 //! age(a, c)   = time since the last alert of c that is as near
 //! fit(a, c)   = near(a, c) * (1 - age(a, c) / horizon(c))
+//! rate(c)     = its alerts in a second, by the latest four
 //! ```
 //!
-//! The alert joins the cluster that fits best, and begins a new one when none fits at all. An
+//! The alert joins the cluster with the largest `fit^3 * rate`: of clusters that are as near, the
+//! one that alerts most now. It begins a new one when none fits at all. An
 //! alert that is known joins the cluster it is in.
+//!
+//! # Two failures one after the other
+//!
+//! The alerts of a failure have one peak in time. When the rate of a cluster falls and then rises
+//! again, with enough evidence on both sides of the valley
+//! ([`split_evidence`](CorrelatorConfig::split_evidence)), what came since it rose is another
+//! failure: it is split off, the alerts that were taken in already included. Below three moments
+//! there is no burst to be seen.
+//!
+//! # What fired together before
+//!
+//! When a cluster is over, the kinds of its alerts (name and component) are counted, each and in
+//! pairs. What was together twice or more is near later, connected or not. Memory is bounded:
+//! when there are too many pairs, all counts are halved.
 //!
 //! # Not good for
 //!
 //! Two failures at the same moment in components that depend on each other: they look like one,
-//! and are told as one.
+//! and are told as one. Likewise a failure of one or two alerts during another one.
 
 mod cascade;
+mod cluster;
+mod history;
+mod onset;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aiops_core::{Labels, ParamError, Timestamp, Topology};
 
-pub use cascade::{Cascade, cascade};
+use self::cluster::{Arrival, Cluster};
+use self::history::{History, kind};
 
-/// Most alerts of a cluster that are looked at.
-const MAX_RECENT: usize = 64;
+pub use cascade::{Cascade, cascade};
 
 /// Furthest steps along the topology that are told apart.
 const MAX_STEPS: u8 = 2;
@@ -72,6 +94,9 @@ pub struct CorrelatorConfig {
     /// Mean times between alerts without an alert that make a cluster quiet; 12 by default,
     /// greater than 0.
     pub patience: f64,
+    /// Evidence for a second burst, as the logarithm of a likelihood ratio, with which a cluster is
+    /// split; 5 by default, greater than 0. Infinite: clusters are never split.
+    pub split_evidence: f64,
     /// Clusters that are open at one time; the one that has been quiet for longest is forgotten.
     pub max_clusters: usize,
 }
@@ -95,6 +120,7 @@ impl Default for CorrelatorConfig {
             min_quiet: Duration::from_secs(15),
             max_quiet: Duration::from_mins(5),
             patience: 12.0,
+            split_evidence: 5.0,
             max_clusters: 1_000,
         }
     }
@@ -109,6 +135,10 @@ impl CorrelatorConfig {
         }
         if !(self.patience > 0.0 && self.patience.is_finite()) {
             return Err(ParamError::new("patience", "greater than 0", self.patience));
+        }
+        if self.split_evidence.is_nan() || self.split_evidence <= 0.0 {
+            let got = self.split_evidence;
+            return Err(ParamError::new("split_evidence", "greater than 0", got));
         }
         if self.max_clusters == 0 {
             return Err(ParamError::new("max_clusters", "at least 1", 0));
@@ -133,18 +163,14 @@ impl CorrelatorConfig {
     }
 }
 
-/// A cluster that may still grow.
-#[derive(Clone, Debug)]
+/// What is stored of a correlator: open clusters, the last number, what fired together.
+#[derive(Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
-pub(crate) struct Cluster {
-    number: u64,
-    last: Timestamp,
-    /// Mean time between its alerts, in seconds, the latest ones weighing more.
-    gap: f64,
-    count: u64,
-    /// Components of its latest alerts, with the time of the last one of each.
-    recent: VecDeque<(String, Timestamp)>,
+pub(crate) struct CorrelatorState {
+    open: Vec<Cluster>,
+    last_number: u64,
+    history: History,
 }
 
 /// Gives alerts the numbers of clusters. Deterministic; memory is bounded by
@@ -155,6 +181,8 @@ pub struct Correlator {
     topology: Topology,
     open: Vec<Cluster>,
     last_number: u64,
+    history: History,
+    moved: Vec<Labels>,
     /// Component to the number of its connected part.
     parts: HashMap<String, u32>,
 }
@@ -169,6 +197,8 @@ impl TryFrom<CorrelatorConfig> for Correlator {
             topology: Topology::default(),
             open: Vec::new(),
             last_number: 0,
+            history: History::default(),
+            moved: Vec::new(),
             parts: HashMap::new(),
         })
     }
@@ -196,35 +226,78 @@ impl Correlator {
     ///
     /// Cost: the open clusters times their latest components, at most 64 each.
     pub fn assign(&mut self, now: Timestamp, labels: &Labels) -> u64 {
+        self.moved.clear();
         let component = self.config.component(labels).to_owned();
-        let near = self.neighbourhood(&component);
+        let arrival = Arrival {
+            at: now,
+            kind: kind(labels, &component),
+            labels: labels.clone(),
+            component,
+        };
+        let near = self.neighbourhood(&arrival.component);
+        let (quiet, longest) = self.bounds();
         let fits = self.open.iter().enumerate();
         let fits = fits.filter_map(|(place, cluster)| {
-            let fit = self.fit(now, &component, &near, cluster);
-            (fit > 0.0).then_some((place, fit))
+            let fit = self.fit(&arrival, &near, cluster);
+            (fit > 0.0).then(|| (place, fit.powi(3) * cluster.rate(now, quiet)))
         });
         // Of equal ones the latest.
         let best = fits
             .max_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(place, _)| place);
         let place = best.unwrap_or_else(|| self.begin(now));
-        let (min, max) = self.bounds();
-        self.open[place].join(now, component, (min, max));
-        self.open[place].number
+        let cluster = &mut self.open[place];
+        cluster.join(arrival, longest);
+        let number = self.last_number + 1;
+        let Some(new) = cluster.split(self.config.split_evidence, number, longest) else {
+            return cluster.number;
+        };
+        self.last_number = number;
+        self.moved = new.arrivals.iter().map(|one| one.labels.clone()).collect();
+        self.moved.pop(); // this one
+        self.make_room(now);
+        self.open.push(new);
+        number
     }
 
-    /// Components within a few steps, with the number of steps.
-    fn neighbourhood(&self, component: &str) -> BTreeMap<String, u8> {
-        let mut near = BTreeMap::from([(component.to_owned(), 0)]);
-        let mut edge = vec![component.to_owned()];
+    /// The alerts that the last [`assign`](Self::assign) moved into the cluster that it answered,
+    /// because a second burst was seen.
+    pub fn moved(&self) -> &[Labels] {
+        &self.moved
+    }
+
+    /// Two clusters are one from now on, by somebody's word; alerts that come go to `into`.
+    pub fn merge(&mut self, from: u64, into: u64) {
+        let place = |number| self.open.iter().position(|one| one.number == number);
+        if let (Some(other), Some(_)) = (place(from), place(into))
+            && from != into
+        {
+            let other = self.open.remove(other);
+            let (_, longest) = self.bounds();
+            if let Some(cluster) = self.open.iter_mut().find(|one| one.number == into) {
+                cluster.merge(other, longest);
+            }
+        }
+    }
+
+    /// Components within a few steps, with how near they are: a failure spreads to those that
+    /// depend on it.
+    fn neighbourhood(&self, component: &str) -> BTreeMap<String, f64> {
+        let mut near = BTreeMap::from([(component.to_owned(), 1.0)]);
+        let mut edge = vec![(component.to_owned(), true)];
         for steps in 1..=MAX_STEPS {
             let mut next = Vec::new();
-            for from in &edge {
-                let below = self.topology.dependencies(from);
-                for other in below.chain(self.topology.dependents(from)) {
+            for (from, along) in &edge {
+                let below = self
+                    .topology
+                    .dependencies(from)
+                    .map(|other| (other, *along));
+                let above = self.topology.dependents(from).map(|other| (other, false));
+                for (other, along) in below.chain(above) {
                     if !near.contains_key(other) {
-                        near.insert(other.to_owned(), steps);
-                        next.push(other.to_owned());
+                        let against = if along { 0.0 } else { 0.1 };
+                        near.insert(other.to_owned(), 1.0 - 0.2 * f64::from(steps) - against);
+                        next.push((other.to_owned(), along));
                     }
                 }
             }
@@ -241,88 +314,66 @@ impl Correlator {
     }
 
     /// How well the alert fits into the cluster; 0 is not at all.
-    fn fit(
-        &self,
-        now: Timestamp,
-        component: &str,
-        near: &BTreeMap<String, u8>,
-        cluster: &Cluster,
-    ) -> f64 {
+    fn fit(&self, alert: &Arrival, near: &BTreeMap<String, f64>, cluster: &Cluster) -> f64 {
         let horizon = cluster.horizon(self.config.patience, self.bounds());
-        if now.since(cluster.last).as_secs_f64() > horizon {
+        if alert.at.since(cluster.last).as_secs_f64() > horizon {
             return 0.0;
         }
-        let part = self.parts.get(component);
+        let part = self.parts.get(&alert.component);
+        let learned = 0.9 * self.history.affinity(alert.kind, &cluster.kinds);
         let fit = |(other, time): &(String, Timestamp)| {
-            let age = now.since(*time).as_secs_f64();
+            let age = alert.at.since(*time).as_secs_f64();
             let near = match (near.get(other), part, self.parts.get(other)) {
-                (Some(steps), _, _) => 1.0 - 0.2 * f64::from(*steps),
+                (Some(near), _, _) => *near,
                 (None, Some(part), Some(its)) if part == its => 0.4,
                 (None, Some(_), Some(_)) => 0.0,
-                (None, _, _) => 0.3,
+                (None, _, _) => 0.2 + 0.4 * cluster.similarity(alert, other),
             };
-            near * (1.0 - age / horizon).max(0.0)
+            near.max(learned) * (1.0 - age / horizon).max(0.0)
         };
         cluster.recent.iter().map(fit).fold(0.0, f64::max)
     }
 
     fn begin(&mut self, now: Timestamp) -> usize {
-        if self.open.len() >= self.config.max_clusters {
-            let quiet = self.open.iter().enumerate();
-            let quietest = quiet.min_by_key(|(_, cluster)| cluster.last);
-            if let Some((place, _)) = quietest {
-                self.open.remove(place);
-            }
-        }
-        let max = self.config.max_quiet;
-        self.open
-            .retain(|cluster| cluster.last.saturating_add(max) >= now);
+        self.make_room(now);
         self.last_number += 1;
-        self.open.push(Cluster {
-            number: self.last_number,
-            last: now,
-            gap: 0.0,
-            count: 0,
-            recent: VecDeque::new(),
-        });
+        self.open.push(Cluster::new(self.last_number, now));
         self.open.len() - 1
     }
 
-    /// The open clusters and the last number, for the stored form.
-    pub(crate) fn state(&self) -> (Vec<Cluster>, u64) {
-        (self.open.clone(), self.last_number)
+    /// Clusters that are over are learned from and forgotten; where there are still too many, the
+    /// one that has been quiet for longest too.
+    fn make_room(&mut self, now: Timestamp) {
+        let max = self.config.max_quiet;
+        let history = &mut self.history;
+        self.open.retain(|cluster| {
+            let goes_on = cluster.last.saturating_add(max) >= now;
+            if !goes_on {
+                history.learn(&cluster.kinds);
+            }
+            goes_on
+        });
+        while self.open.len() >= self.config.max_clusters {
+            let quiet = self.open.iter().enumerate();
+            let quietest = quiet.min_by_key(|(_, cluster)| cluster.last);
+            let Some((place, _)) = quietest else { return };
+            history.learn(&self.open.remove(place).kinds);
+        }
     }
 
-    pub(crate) fn restore(&mut self, (open, last_number): (Vec<Cluster>, u64)) {
-        self.open = open;
-        self.last_number = self.last_number.max(last_number);
-    }
-}
-
-impl Cluster {
-    /// After how many seconds without an alert it is quiet. A cluster of few alerts has the time
-    /// to become one of many.
-    fn horizon(&self, patience: f64, (min, max): (f64, f64)) -> f64 {
-        if self.count < 4 {
-            return (4.0 * min).min(max);
+    /// For the stored form.
+    pub(crate) fn state(&self) -> CorrelatorState {
+        CorrelatorState {
+            open: self.open.clone(),
+            last_number: self.last_number,
+            history: self.history.clone(),
         }
-        (patience * self.gap).clamp(min, max)
     }
 
-    fn join(&mut self, now: Timestamp, component: String, (min, max): (f64, f64)) {
-        if self.count > 0 {
-            let gap = now.since(self.last).as_secs_f64().clamp(0.0, max);
-            let weight = 1.0 / (self.count as f64).min(16.0);
-            self.gap += weight * (gap - self.gap);
-        }
-        debug_assert!(min <= max);
-        self.count += 1;
-        self.last = self.last.max(now);
-        self.recent.retain(|(other, _)| *other != component);
-        if self.recent.len() == MAX_RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((component, self.last));
+    pub(crate) fn restore(&mut self, state: CorrelatorState) {
+        self.open = state.open;
+        self.last_number = self.last_number.max(state.last_number);
+        self.history = state.history;
     }
 }
 

@@ -12,6 +12,9 @@ use crate::rule::ALERT_NAME;
 /// Longest summary, in characters.
 const MAX_SUMMARY: usize = 300;
 
+/// Alerts of an incident that its summary takes in at once.
+const SUMMED_AT_ONCE: usize = 4;
+
 /// Somebody takes care of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -49,6 +52,8 @@ pub(super) struct Incidents {
     /// When an open incident may be over.
     checks: BTreeSet<(Timestamp, IncidentId)>,
     resolved: BTreeSet<IncidentId>,
+    /// Incidents whose summaries are behind.
+    dirty: BTreeSet<IncidentId>,
     pub(super) last_id: u64,
 }
 
@@ -88,7 +93,9 @@ impl Incidents {
             None => self.begin(group, alert, limits, ledger),
         };
         if let Some(tracked) = self.all.get_mut(&id) {
-            tracked.put(alert, ends_at, limits.alerts, ledger);
+            if tracked.put(alert, ends_at, limits.alerts, ledger) {
+                self.dirty.insert(id);
+            }
             // A later end is found out when the earlier check is due.
             tracked.hold = tracked.hold.max(hold);
             let due = tracked.last_end().saturating_add(tracked.hold);
@@ -160,6 +167,7 @@ impl Incidents {
                 tracked.check = tracked.last_end();
             }
             self.checks.insert((tracked.check, id));
+            self.dirty.insert(id);
         }
         self.all.insert(id, tracked);
     }
@@ -176,8 +184,30 @@ impl Incidents {
         }
     }
 
+    /// Takes an alert out of an open incident: it belongs to another one.
+    pub(super) fn take_out(&mut self, group: &Labels, labels: &Labels) {
+        let id = self.open(group);
+        if let Some(tracked) = id.and_then(|id| self.all.get_mut(&id)) {
+            tracked.take_out(labels);
+            self.dirty.extend(id);
+        }
+    }
+
+    /// Forgets an open incident that has no alerts any more.
+    pub(super) fn forget_empty(&mut self, id: IncidentId) {
+        let is_empty = |one: &Incident| one.alerts.is_empty() && one.resolved_at.is_none();
+        if self.get(id).is_some_and(is_empty) {
+            self.forget(id);
+        }
+    }
+
     /// Ends the incidents whose alerts have all been over for long enough.
     pub(super) fn tick(&mut self, now: Timestamp, ledger: &mut Ledger) {
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(tracked) = self.all.get_mut(&id) {
+                tracked.incident.summary = summary(&tracked.incident);
+            }
+        }
         while let Some(&(due, id)) = self.checks.first() {
             if due > now {
                 return;
@@ -242,7 +272,28 @@ impl Tracked {
         listed.max(self.unlisted_end)
     }
 
-    fn put(&mut self, alert: &Alert, ends_at: Timestamp, limit: usize, ledger: &mut Ledger) {
+    fn take_out(&mut self, labels: &Labels) {
+        let Some(place) = self.members.remove(labels) else {
+            return;
+        };
+        self.incident.alerts.remove(place);
+        self.ends.clear();
+        for (place, alert) in self.incident.alerts.iter().enumerate() {
+            self.members.insert(alert.labels.clone(), place);
+            let end = alert.ends_at.unwrap_or(Timestamp::MAX);
+            self.ends.insert((end, place));
+        }
+    }
+
+    /// Answers whether the summary is behind. That of many alerts costs something, so it is made
+    /// once for all that came, except for the first few.
+    fn put(
+        &mut self,
+        alert: &Alert,
+        ends_at: Timestamp,
+        limit: usize,
+        ledger: &mut Ledger,
+    ) -> bool {
         let alerts = &mut self.incident.alerts;
         if let Some(&place) = self.members.get(&alert.labels) {
             let known = &mut alerts[place];
@@ -255,15 +306,12 @@ impl Tracked {
                 known.annotations.clone_from(&alert.annotations);
             }
             self.ends.insert((ends_at, place));
-            if retold && place == 0 && self.incident.causes.is_empty() {
-                self.incident.summary = summary(&self.incident);
-            }
-            return;
+            return retold && place == 0;
         }
         if alerts.len() >= limit {
             ledger.unlisted += 1;
             self.unlisted_end = self.unlisted_end.max(ends_at); // it still keeps it open
-            return;
+            return false;
         }
         let place = alerts.len();
         let mut alert = alert.clone();
@@ -272,7 +320,10 @@ impl Tracked {
         self.members.insert(alert.labels.clone(), place);
         alerts.push(alert);
         self.ends.insert((ends_at, place));
-        self.incident.summary = summary(&self.incident);
+        if place < SUMMED_AT_ONCE {
+            self.incident.summary = summary(&self.incident);
+        }
+        place >= SUMMED_AT_ONCE
     }
 }
 

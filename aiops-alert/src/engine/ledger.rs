@@ -35,6 +35,10 @@ pub struct Ledger {
     pub incidents_resolved: u64,
     /// Of these: no longer remembered.
     pub incidents_dropped: u64,
+    /// Times that an incident was split because a second failure was seen in it.
+    pub splits: u64,
+    /// Incidents that were merged into another one.
+    pub merges: u64,
     /// Alerts that an incident has no room to list.
     pub unlisted: u64,
     /// Changes of a group that were not notified because its incident had been.

@@ -367,7 +367,7 @@ impl AlertEngine {
 
     /// Closes a group without alerts, unless something is on its way. What it told is remembered
     /// if somebody still believes it.
-    fn close_group(&mut self, id: u32) {
+    pub(super) fn close_group(&mut self, id: u32) {
         let Some(group) = &self.groups[id as usize] else {
             return;
         };

@@ -72,6 +72,7 @@ mod inhibit;
 mod ledger;
 mod log;
 mod look;
+mod moves;
 mod notification;
 mod route;
 mod silence;
@@ -285,7 +286,11 @@ impl AlertEngine {
             self.ledger.damped += u64::from(was_hidden);
         }
         let fires = held.fires(now);
+        let again = comes_back && !was_hidden;
         let missing = fires && (held.groups.len() as u32) < held.targets;
+        if again && self.correlator.is_some() {
+            self.correlate_again(place);
+        }
         self.join_incident(place);
         if missing {
             self.route(place);
@@ -306,14 +311,22 @@ impl AlertEngine {
         }
         let name = held.alert.labels.get(ALERT_NAME).unwrap_or("(none)");
         count(&mut self.ledger.opened_by_name, name);
-        if let Some(correlator) = &mut self.correlator
-            && !held.has_ended(self.clock)
-        {
-            held.cluster = Some(correlator.assign(self.clock, &held.alert.labels));
+        if !held.has_ended(self.clock) {
+            held.cluster = self.correlate(&held.alert.labels);
         }
         let place = self.hold_alert(held);
         self.join_incident(place);
         self.route(place);
+    }
+
+    /// The cluster of an alert that begins, where alerts are correlated.
+    fn correlate(&mut self, labels: &Labels) -> Option<u64> {
+        let correlator = self.correlator.as_mut()?;
+        let cluster = correlator.assign(self.clock, labels);
+        let moved = correlator.moved().to_vec();
+        self.ledger.splits += u64::from(!moved.is_empty());
+        self.move_alerts(&moved, cluster);
+        Some(cluster)
     }
 
     pub(self) fn hold_alert(&mut self, held: Held) -> u32 {
@@ -560,7 +573,8 @@ impl AlertEngine {
         self.incidents.acknowledgement(id)
     }
 
-    /// An incident, as long as it is remembered.
+    /// An incident, as long as it is remembered. The summary of one of many alerts takes in
+    /// what joined before the last [`tick`](Self::tick).
     pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
         self.incidents.get(id)
     }

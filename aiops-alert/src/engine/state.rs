@@ -14,7 +14,7 @@ use super::incidents::Acknowledgement;
 use super::ledger::Ledger;
 use super::log::Log;
 use super::silence::Kept;
-use crate::correlate::{Cluster, Correlator};
+use crate::correlate::{Correlator, CorrelatorState};
 
 /// Everything that has to survive a restart.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct State {
     pub(super) flaps: Vec<(Labels, Past)>,
     pub(super) last_incident: u64,
     pub(super) acknowledged: Vec<(IncidentId, Acknowledgement)>,
-    pub(super) clusters: (Vec<Cluster>, u64),
+    pub(super) clusters: CorrelatorState,
     pub(super) topology: Option<Topology>,
     pub(super) ledger: Ledger,
     pub(super) next_clean_up: Timestamp,
