@@ -66,7 +66,8 @@
 //! # Crate features
 //!
 //! - `serde`: `Serialize` and `Deserialize` for configurations, and stored models
-//!   ([`aiops_core::stored`]) of exponential smoothing, ARIMA, Theta, intermittent series and the naive forecasts.
+//!   ([`aiops_core::stored`]) of exponential smoothing, ARIMA, Theta, MSTL, averages, intermittent
+//!   series and the naive forecasts.
 //! - `rayon`: [`many::fit_many`] fits many series and [`lstm::Lstm::train`] its nets on the caller's rayon
 //!   pool; models are the same to the bit.
 #![forbid(unsafe_code)]

@@ -219,3 +219,69 @@ impl OnlineForecaster for FittedMovingAverage {
         self.grid.advance();
     }
 }
+
+#[cfg(feature = "serde")]
+mod wire {
+    use aiops_core::stored::{LoadError, Payload, StoredModel, exact_vec};
+
+    use super::{FittedMovingAverage, MovingAverage, MovingAverageConfig, Weights};
+    use crate::grid::Grid;
+    use crate::wire::{GridV1, finite, none_infinite};
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct V1 {
+        /// Oldest first.
+        #[serde(with = "exact_vec")]
+        weights: Vec<f64>,
+        /// Oldest first; `NaN` where missing.
+        #[serde(with = "exact_vec")]
+        window: Vec<f64>,
+        /// `mean`, `squares`, `compared`.
+        #[serde(with = "exact_vec")]
+        numbers: Vec<f64>,
+        grid: GridV1,
+    }
+
+    impl StoredModel for FittedMovingAverage {
+        const KIND: &'static str = "forecast.moving-average";
+        const FORMAT: u32 = 1;
+        type Wire = V1;
+
+        fn to_wire(&self) -> V1 {
+            V1 {
+                weights: self.weights.clone(),
+                window: self.window.iter().copied().collect(),
+                numbers: vec![self.mean, self.squares, self.compared],
+                grid: self.grid.into(),
+            }
+        }
+
+        fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
+            let wire: V1 = payload.read()?;
+            let config = MovingAverageConfig {
+                weights: Weights::Listed(wire.weights),
+            };
+            let checked = MovingAverage::try_from(config);
+            let weights = checked
+                .map_err(|error| LoadError::payload(error.to_string()))?
+                .weights;
+            none_infinite("value", &wire.window)?;
+            finite("number", &wire.numbers)?;
+            let [mean, squares, compared] = wire.numbers[..] else {
+                return Err(LoadError::payload("not mean, squares and their number"));
+            };
+            if wire.window.len() > weights.len() || squares < 0.0 || compared < 0.0 {
+                return Err(LoadError::payload("a window or a spread that cannot be"));
+            }
+            Ok(Self {
+                weights,
+                window: wire.window.into(),
+                mean,
+                squares,
+                compared,
+                grid: Grid::try_from(wire.grid)?,
+            })
+        }
+    }
+}

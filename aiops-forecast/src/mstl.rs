@@ -193,3 +193,76 @@ impl OnlineForecaster for FittedMstl {
         self.grid.advance();
     }
 }
+
+#[cfg(feature = "serde")]
+mod wire {
+    use aiops_core::stored::{LoadError, Payload, StoredModel, exact, exact_vec};
+
+    use super::{Cycle, FittedMstl};
+    use crate::ets::wire::V1 as EtsV1;
+    use crate::grid::Grid;
+    use crate::wire::{GridV1, finite};
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct V1 {
+        adjusted: EtsV1,
+        seasons: Vec<CycleV1>,
+        grid: GridV1,
+    }
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct CycleV1 {
+        #[serde(with = "exact_vec")]
+        shape: Vec<f64>,
+        at: usize,
+        #[serde(with = "exact")]
+        change: f64,
+    }
+
+    impl TryFrom<CycleV1> for Cycle {
+        type Error = LoadError;
+
+        fn try_from(wire: CycleV1) -> Result<Self, LoadError> {
+            finite("phase", &wire.shape)?;
+            if wire.at >= wire.shape.len() || wire.change.is_nan() || wire.change < 0.0 {
+                return Err(LoadError::payload("a season that cannot be"));
+            }
+            Ok(Self {
+                shape: wire.shape,
+                at: wire.at,
+                change: wire.change,
+            })
+        }
+    }
+
+    impl StoredModel for FittedMstl {
+        const KIND: &'static str = "forecast.mstl";
+        const FORMAT: u32 = 1;
+        type Wire = V1;
+
+        fn to_wire(&self) -> V1 {
+            let seasons = self.seasons.iter().map(|cycle| CycleV1 {
+                shape: cycle.shape.clone(),
+                at: cycle.at,
+                change: cycle.change,
+            });
+            V1 {
+                adjusted: self.adjusted.to_wire(),
+                seasons: seasons.collect(),
+                grid: self.grid.into(),
+            }
+        }
+
+        fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
+            let wire: V1 = payload.read()?;
+            let seasons = wire.seasons.into_iter().map(Cycle::try_from);
+            Ok(Self {
+                adjusted: wire.adjusted.try_into()?,
+                seasons: seasons.collect::<Result<_, _>>()?,
+                grid: Grid::try_from(wire.grid)?,
+            })
+        }
+    }
+}

@@ -45,3 +45,11 @@ pub(crate) fn finite(what: &str, values: &[f64]) -> Result<(), LoadError> {
         Some(index) => Err(LoadError::payload(format!("{what} {index} is not finite"))),
     }
 }
+
+/// Fails unless all numbers are finite or missing.
+pub(crate) fn none_infinite(what: &str, values: &[f64]) -> Result<(), LoadError> {
+    match values.iter().position(|value| value.is_infinite()) {
+        None => Ok(()),
+        Some(index) => Err(LoadError::payload(format!("{what} {index} is infinite"))),
+    }
+}

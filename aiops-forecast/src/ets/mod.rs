@@ -14,7 +14,7 @@ mod form;
 mod pass;
 mod variance;
 #[cfg(feature = "serde")]
-mod wire;
+pub(crate) mod wire;
 
 use aiops_core::{
     FitError, FittedForecaster, Forecast, ForecastError, Forecaster, OnlineForecaster, ParamError,

@@ -89,7 +89,14 @@ impl StoredModel for FittedEts {
     }
 
     fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
-        let wire: V1 = payload.read()?;
+        payload.read::<V1>()?.try_into()
+    }
+}
+
+impl TryFrom<V1> for FittedEts {
+    type Error = LoadError;
+
+    fn try_from(wire: V1) -> Result<Self, LoadError> {
         let form: Form = wire
             .form
             .parse()

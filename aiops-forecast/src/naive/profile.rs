@@ -194,3 +194,67 @@ impl OnlineForecaster for FittedProfile {
         self.grid.advance();
     }
 }
+
+#[cfg(feature = "serde")]
+mod wire {
+    use aiops_core::stored::{LoadError, Payload, StoredModel, exact_vec};
+
+    use super::{FittedProfile, Profile, ProfileConfig};
+    use crate::grid::Grid;
+    use crate::wire::{GridV1, finite, none_infinite};
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct V1 {
+        season: usize,
+        cycles: usize,
+        /// Oldest first; `NaN` where missing.
+        #[serde(with = "exact_vec")]
+        past: Vec<f64>,
+        /// `squares`, `known`.
+        #[serde(with = "exact_vec")]
+        errors: Vec<f64>,
+        grid: GridV1,
+    }
+
+    impl StoredModel for FittedProfile {
+        const KIND: &'static str = "forecast.profile";
+        const FORMAT: u32 = 1;
+        type Wire = V1;
+
+        fn to_wire(&self) -> V1 {
+            V1 {
+                season: self.season,
+                cycles: self.cycles,
+                past: self.past.iter().copied().collect(),
+                errors: vec![self.squares, self.known],
+                grid: self.grid.into(),
+            }
+        }
+
+        fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
+            let wire: V1 = payload.read()?;
+            let (season, cycles) = (wire.season, wire.cycles);
+            Profile::try_from(ProfileConfig { season, cycles })
+                .map_err(|error| LoadError::payload(error.to_string()))?;
+            none_infinite("value", &wire.past)?;
+            finite("number", &wire.errors)?;
+            let [squares, known] = wire.errors[..] else {
+                return Err(LoadError::payload("not squares and their weight"));
+            };
+            let length = season..=season * cycles;
+            if !length.contains(&wire.past.len()) || squares < 0.0 || !(0.0..=1.0).contains(&known)
+            {
+                return Err(LoadError::payload("a past or a spread that cannot be"));
+            }
+            Ok(Self {
+                season,
+                cycles,
+                past: wire.past.into(),
+                squares,
+                known,
+                grid: Grid::try_from(wire.grid)?,
+            })
+        }
+    }
+}
