@@ -11,7 +11,7 @@ use serde_saphyr::Spanned;
 use super::text::Span;
 use super::{FileError, read};
 use crate::expr::Expression;
-use crate::rule::{ExpressionRule, ExpressionRuleConfig};
+use crate::rule::{ExpressionRule, ExpressionRuleConfig, RecordingRule, RecordingRuleConfig};
 use crate::template::Template;
 
 /// The evaluation interval of a group that names none.
@@ -37,6 +37,9 @@ pub struct RuleGroup {
     pub interval: Duration,
     /// The alert rules that can be evaluated.
     pub rules: Vec<ExpressionRule>,
+    /// The recording rules that can be evaluated. They come before the alert rules of the group, which
+    /// may build on what they record.
+    pub recording: Vec<RecordingRule>,
 }
 
 /// Something that cannot be evaluated here.
@@ -68,10 +71,9 @@ struct Group {
     #[serde(default)]
     limit: usize,
     #[serde(default)]
-    labels: BTreeMap<String, Value>,
+    labels: BTreeMap<String, String>,
     rules: Option<Vec<Spanned<Rule>>>,
-    #[serde(default, rename = "query_offset")]
-    _query_offset: Option<Span>,
+    query_offset: Option<Span>,
     #[serde(default, rename = "partial_response_strategy")]
     _partial_response_strategy: Option<IgnoredAny>,
 }
@@ -86,9 +88,9 @@ struct Rule {
     hold: Option<Span>,
     keep_firing_for: Option<Span>,
     #[serde(default)]
-    labels: BTreeMap<String, Value>,
+    labels: BTreeMap<String, String>,
     #[serde(default)]
-    annotations: BTreeMap<String, Value>,
+    annotations: BTreeMap<String, String>,
 }
 
 /// Reads the text of a rule file.
@@ -120,23 +122,28 @@ pub fn parse(text: &str) -> Result<RuleFile, FileError> {
             let what = format!("there are two groups named `{}`", group.name);
             return Err(FileError::new(line, what));
         }
-        let mut rules = Vec::new();
+        let (mut rules, mut recording) = (Vec::new(), Vec::new());
         for rule in group.rules.iter().flatten() {
             let line = rule.referenced.line();
-            rules.extend(self::rule(
-                line,
-                &rule.value,
-                group,
-                &mut found.unsupported,
-            )?);
+            match self::rule(line, &rule.value, group, &mut found.unsupported)? {
+                Some(Read::Alert(rule)) => rules.push(rule),
+                Some(Read::Record(rule)) => recording.push(rule),
+                None => {}
+            }
         }
         found.groups.push(RuleGroup {
             name: group.name.clone(),
             interval: group.interval.map_or(DEFAULT_INTERVAL, |span| span.0),
             rules,
+            recording,
         });
     }
     Ok(found)
+}
+
+enum Read {
+    Alert(ExpressionRule),
+    Record(RecordingRule),
 }
 
 /// `None` for a rule that cannot be evaluated here.
@@ -145,16 +152,16 @@ fn rule(
     rule: &Rule,
     group: &Group,
     unsupported: &mut Vec<Unsupported>,
-) -> Result<Option<ExpressionRule>, FileError> {
+) -> Result<Option<Read>, FileError> {
     let name = match (&rule.alert, &rule.record) {
         (Some(name), None) if !name.is_empty() => name,
         (None, Some(name)) if !name.is_empty() => {
-            if rule.hold.is_some() || !rule.annotations.is_empty() {
-                let what = "a recording rule has neither `for` nor annotations";
+            let timed = rule.hold.is_some() || rule.keep_firing_for.is_some();
+            if timed || !rule.annotations.is_empty() {
+                let what = "a recording rule has neither `for`, `keep_firing_for` nor annotations";
                 return Err(FileError::new(line, what));
             }
-            unsupported.push(leave_out(line, name, "a recording rule"));
-            return Ok(None);
+            name
         }
         _ => {
             let what = "a rule needs a name, and either `alert` or `record`";
@@ -169,19 +176,31 @@ fn rule(
         unsupported.push(leave_out(line, name, &format!("expression: {error}")));
         return Ok(None);
     }
+    let mut labels = BTreeMap::new();
+    for (key, value) in group.labels.iter().chain(&rule.labels) {
+        labels.insert(key.clone(), value.clone());
+    }
+    let query_offset = group.query_offset.map_or(Duration::ZERO, |span| span.0);
+    if rule.record.is_some() {
+        let mut config = RecordingRuleConfig::default();
+        (config.name, config.expression) = (name.clone(), expression);
+        (config.labels, config.limit) = (labels, group.limit);
+        config.query_offset = query_offset;
+        let rule = RecordingRule::try_from(config).map_err(|error| {
+            let source = std::error::Error::source(&error);
+            let source = source.map_or(String::new(), ToString::to_string);
+            FileError::new(line, format!("{error}: {source}"))
+        })?;
+        return Ok(Some(Read::Record(rule)));
+    }
     let mut config = ExpressionRuleConfig::new(name, expression);
+    (config.labels, config.query_offset) = (labels, query_offset);
     config.hold = rule.hold.map_or(Duration::ZERO, |span| span.0);
     config.keep_firing_for = rule.keep_firing_for.map_or(Duration::ZERO, |span| span.0);
     config.limit = group.limit;
-    for (key, value) in group.labels.iter().chain(&rule.labels) {
-        config
-            .labels
-            .insert(key.clone(), value_text(line, key, value)?);
-    }
-    for (key, value) in &rule.annotations {
-        let text = value_text(line, key, value)?;
+    for (key, text) in &rule.annotations {
         let shown = match text.parse::<Template>() {
-            Ok(_) => text,
+            Ok(_) => text.clone(),
             Err(error) => {
                 unsupported.push(Unsupported {
                     line,
@@ -189,13 +208,13 @@ fn rule(
                     what: format!("annotation `{key}`: {error}"),
                     left_out: false,
                 });
-                literal(&text)
+                literal(text)
             }
         };
         config.annotations.insert(key.clone(), shown);
     }
     match ExpressionRule::try_from(config) {
-        Ok(rule) => Ok(Some(rule)),
+        Ok(rule) => Ok(Some(Read::Alert(rule))),
         Err(error) => {
             let source = std::error::Error::source(&error);
             let source = source.map_or(String::new(), |source| format!(": {source}"));
@@ -225,8 +244,4 @@ fn text(value: &Value) -> Option<String> {
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     }
-}
-
-fn value_text(line: u64, key: &str, value: &Value) -> Result<String, FileError> {
-    text(value).ok_or_else(|| FileError::new(line, format!("`{key}` must be a text")))
 }

@@ -28,6 +28,8 @@ pub struct ExpressionRuleConfig {
     pub keep_firing_for: Duration,
     /// Most alerts, pending ones included; beyond it there is none, and a fault. 0 is no limit.
     pub limit: usize,
+    /// How far before now the expression is evaluated, for samples that come late.
+    pub query_offset: Duration,
     /// Further labels of the alert, as templates.
     pub labels: BTreeMap<String, String>,
     /// Text for people, as templates.
@@ -146,14 +148,17 @@ impl ExpressionRules {
     /// Evaluates all rules at `now`; answers the alerts that are news or due again.
     pub fn evaluate(&mut self, now: Timestamp, engine: &dyn ExpressionEngine) -> Vec<Alert> {
         let now = now.max(self.clock);
-        self.step_all(now, |expression| engine.evaluate(expression, now))
+        self.step_all(now, |rule| {
+            let at = now.saturating_sub(rule.query_offset);
+            engine.evaluate(&rule.expression, at)
+        })
     }
 
     /// The same for results of any origin, asked for in order of the rules.
     pub(super) fn step_all(
         &mut self,
         now: Timestamp,
-        mut result_of: impl FnMut(&str) -> Result<Vec<(Labels, f64)>, EvaluationError>,
+        mut result_of: impl FnMut(&ExpressionRuleConfig) -> Result<Vec<(Labels, f64)>, EvaluationError>,
     ) -> Vec<Alert> {
         let now = now.max(self.clock);
         self.clock = now;
@@ -167,8 +172,7 @@ impl ExpressionRules {
         }
         let mut alerts = Vec::new();
         for (rule, instances) in self.rules.iter().zip(&mut self.instances) {
-            let result =
-                result_of(&rule.config.expression).and_then(|result| holding(rule, result));
+            let result = result_of(&rule.config).and_then(|result| holding(rule, result));
             let fault = match result {
                 Ok(result) => step(rule, instances, result, now).err(),
                 Err(error) => Some(error),

@@ -49,6 +49,7 @@
 
 mod expression;
 mod instance;
+mod recording;
 mod series;
 mod set;
 mod signal;
@@ -64,6 +65,7 @@ use thiserror::Error;
 
 pub use expression::{ExpressionFault, ExpressionRule, ExpressionRuleConfig, ExpressionRules};
 pub use instance::AlertState;
+pub use recording::{RecordingRule, RecordingRuleConfig};
 pub use set::{ActiveAlert, RuleFault, RuleSet, RuleStats};
 pub use signal::{
     BurnWindow, Crossing, SignalCondition, SignalRule, SignalRuleConfig, SignalRules, SignalStats,

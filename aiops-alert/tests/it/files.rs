@@ -136,6 +136,16 @@ fn errors_of_a_rule_file_have_their_line() {
             5,
             "`expr`",
         ),
+        (
+            "groups:\n- name: a\n  rules:\n  - record: a-b\n    expr: up\n",
+            4,
+            "name of a metric",
+        ),
+        (
+            "groups:\n- name: a\n  rules:\n  - record: r\n    expr: up\n    for: 1m\n",
+            4,
+            "neither `for`",
+        ),
     ] {
         let error = prometheus::parse(text).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
@@ -149,7 +159,8 @@ fn errors_of_a_rule_file_have_their_line() {
         .iter()
         .map(|one| (one.line, one.rule.as_str(), one.left_out))
         .collect();
-    assert_eq!(listed, [(4, "x", true), (6, "r", true), (8, "y", false)]);
+    assert_eq!(listed, [(4, "x", true), (8, "y", false)]);
+    assert_eq!(file.groups[0].recording[0].config().name, "r");
     assert_eq!(file.groups[0].rules.len(), 1);
 }
 
@@ -195,6 +206,7 @@ fn public_rules_load_and_evaluate() {
     }
     eprintln!("{alerts} alerts: {loaded} loaded, {evaluated} evaluated, {texts} texts as written");
     assert!(alerts > 900, "{alerts}");
+    assert_eq!(alerts, 954);
     assert!(loaded * 100 >= alerts * 98, "{loaded} of {alerts}");
     assert_eq!(evaluated, loaded);
 }
@@ -252,4 +264,59 @@ fn an_expression_rule_has_prometheus_states() {
         }
     }
     assert_eq!(told, [(75.0, false), (90.0, true)]);
+}
+
+struct Two;
+impl SeriesSource for Two {
+    fn range(&self, _: &Selector, _: Timestamp, to: Timestamp) -> Vec<(Labels, Vec<Sample>)> {
+        let one = |job| {
+            let labels = crate::support::labels(&format!("__name__=up,job={job}"));
+            (labels, vec![Sample::new(to, 1.0)])
+        };
+        vec![one("a"), one("b")]
+    }
+}
+
+struct Asked(std::cell::Cell<Option<Timestamp>>);
+impl SeriesSource for Asked {
+    fn range(&self, _: &Selector, _: Timestamp, to: Timestamp) -> Vec<(Labels, Vec<Sample>)> {
+        self.0.set(Some(to));
+        vec![(
+            crate::support::labels("__name__=up"),
+            vec![Sample::new(to, 0.0)],
+        )]
+    }
+}
+
+#[test]
+fn recorded_series_have_their_name_labels_and_time() {
+    let text = "groups:\n- name: g\n  query_offset: 30s\n  limit: 1\n  labels: {team: x}\n  rules:\n  \
+                - record: job:up:sum\n    expr: sum by (job) (up)\n    labels: {job: '', kind: y}\n  \
+                - alert: Down\n    expr: up == 0\n";
+    let file = prometheus::parse(text).unwrap();
+    assert_eq!(file.unsupported, []);
+    let group = &file.groups[0];
+    assert_eq!(
+        group.rules[0].config().query_offset,
+        Duration::from_secs(30)
+    );
+    let recorded = group.recording[0].evaluate(at(60.0), &LocalExpressions(&Up(3.0)));
+    let series = crate::support::labels("__name__=job:up:sum,kind=y,team=x");
+    assert_eq!(recorded, Ok(vec![(series, Sample::new(at(30.0), 3.0))]));
+
+    // More than the limit, and without it the same series twice.
+    assert!(
+        group.recording[0]
+            .evaluate(at(0.0), &LocalExpressions(&Two))
+            .is_err()
+    );
+    let file = prometheus::parse(&text.replace("limit: 1", "limit: 0")).unwrap();
+    let twice = file.groups[0].recording[0].evaluate(at(0.0), &LocalExpressions(&Two));
+    assert!(twice.unwrap_err().to_string().contains("twice"));
+    // The offset moves the question, not the state.
+    let mut rules = ExpressionRules::new(group.rules.clone());
+    let asked = Asked(std::cell::Cell::new(None));
+    let told = rules.evaluate(at(90.0), &LocalExpressions(&asked));
+    assert_eq!(asked.0.get(), Some(at(60.0)));
+    assert_eq!(told[0].starts_at, at(90.0));
 }

@@ -116,3 +116,53 @@ fn texts_are_escaped_and_cut() {
         (&"AdaptiveCard".into(), &true.into())
     );
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_template_gives_json_whatever_is_put_in() {
+    use aiops_alert::payload::{JsonTemplate, json};
+    let (engine, first, last) = sent(2);
+    let template: JsonTemplate = r#"{"t": ["{{ $labels._summary }}", 3, 1.5, null, true],
+        "s": "{{ $labels._status | toUpper }} {{ $labels._severity }}", "n": {"of": "{{ $value }}"},
+        "a": "{{ $labels._alerts }}", "name": "{{ $labels.alertname }}", "id": "{{ $labels._id }}"}"#
+        .parse()
+        .unwrap();
+    let (url, token) = (Secret::new("u"), Secret::new("T0PSECRET"));
+    let incident = engine.incident(first.incident);
+    let request = json(
+        &Message::new(&first, incident, ""),
+        &url,
+        Some(&token),
+        &template,
+    );
+    assert!(!format!("{request:?}").contains("T0PSECRET"));
+    let begin = body(&request);
+    assert_eq!(
+        (&begin["s"], &begin["n"]["of"]),
+        (&"FIRING critical".into(), &"2".into())
+    );
+    assert_eq!(
+        begin["t"].as_array().unwrap()[1..],
+        [3.into(), 1.5.into(), Value::Null, true.into()]
+    );
+    assert_eq!(begin["name"], "A");
+    let alerts = begin["a"].as_str().unwrap();
+    assert!(
+        alerts.contains('"') && alerts.lines().count() == 2,
+        "{alerts}"
+    );
+    let end = body(&json(
+        &Message::new(&last, incident, ""),
+        &url,
+        None,
+        &template,
+    ));
+    assert_eq!(
+        (&end["s"], &end["id"]),
+        (&"RESOLVED critical".into(), &begin["id"])
+    );
+    let bad = "{\n\"a\": }".parse::<JsonTemplate>().unwrap_err();
+    assert!(bad.to_string().starts_with("line 2: no JSON"), "{bad}");
+    let bad = r#"["{{ nosuch }}"]"#.parse::<JsonTemplate>().unwrap_err();
+    assert!(bad.to_string().contains("nosuch"), "{bad}");
+}

@@ -199,7 +199,7 @@ impl SignalRules {
                 combine(&rule.config.condition, &mut holding)
             });
         let mut results = results.collect::<Vec<_>>().into_iter();
-        let next = |_: &str| Ok(results.next().unwrap_or_default());
+        let next = |_: &ExpressionRuleConfig| Ok(results.next().unwrap_or_default());
         self.states.step_all(now, next)
     }
 

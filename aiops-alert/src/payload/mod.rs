@@ -21,6 +21,9 @@
 //! Texts are cut to what the receivers take: 1,024 characters of a PagerDuty summary, 130 of an
 //! Opsgenie message, 150 of a Slack header and 3,000 of a section; at most 20 alerts are listed.
 
+#[cfg(feature = "serde")]
+mod template;
+
 use std::fmt;
 
 use aiops_core::numerics::Fnv1a64;
@@ -29,6 +32,9 @@ use aiops_core::{Alert, AlertStatus, Incident};
 use crate::engine::Notification;
 use crate::json::{Json, object};
 use crate::webhook;
+
+#[cfg(feature = "serde")]
+pub use template::{JsonTemplate, JsonTemplateError, json};
 
 /// Alerts that a message lists.
 const MAX_LISTED: usize = 20;
@@ -90,6 +96,13 @@ impl Request {
                 ("idempotency-key", Secret::new(key)),
             ],
             body: Secret(body.to_string()),
+        }
+    }
+
+    fn bearer(self, token: Option<&Secret>) -> Self {
+        match token {
+            Some(token) => self.authorized(format!("Bearer {}", token.0)),
+            None => self,
         }
     }
 
@@ -229,10 +242,7 @@ pub fn webhook(message: &Message<'_>, url: &Secret, token: Option<&Secret>) -> R
     let body = webhook::payload(message.notification, message.incident, message.external_url);
     let mut request = Request::post(url.clone(), &message.notification.key, &Json::Null);
     request.body = Secret(body.to_string());
-    match token {
-        Some(token) => request.authorized(format!("Bearer {}", token.0)),
-        None => request,
-    }
+    request.bearer(token)
 }
 
 /// `PagerDuty`'s events, version 2: `trigger` and `resolve` with the same key for an incident.
