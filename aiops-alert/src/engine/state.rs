@@ -77,6 +77,7 @@ impl AlertEngine {
         self.apply(earlier.state_with(true));
     }
 
+    #[cfg(feature = "serde")]
     pub(super) fn state(&self) -> State {
         self.state_with(self.config.store_alerts)
     }
