@@ -41,7 +41,7 @@ struct Piece<'a> {
     is_last: bool,
 }
 
-/// Streams of which pieces are kept.
+/// Streams of which pieces are kept; with one more, what there is of the first comes out as a line.
 const MAX_STREAMS: usize = 8;
 
 impl ContainerLines {
@@ -67,14 +67,16 @@ impl ContainerLines {
         if piece.is_last && !known {
             return Some(finished(piece.time, &piece.stream, &piece.text, context));
         }
-        if !known && self.pending.len() == MAX_STREAMS {
-            self.pending.pop_first();
-        }
+        let full = !known && self.pending.len() == MAX_STREAMS;
+        let given_up = if full { self.pending.pop_first() } else { None };
         let (time, text) = self
             .pending
             .entry(piece.stream.to_string())
             .or_insert_with(|| (piece.time, String::new()));
         text.push_str(&piece.text);
+        if let Some((stream, (time, text))) = given_up {
+            return Some(finished(time, &stream, &text, context));
+        }
         if !piece.is_last && text.len() < self.limit {
             return None;
         }
@@ -138,4 +140,33 @@ fn docker(line: &str) -> Option<Piece<'_>> {
 #[cfg(not(feature = "json"))]
 fn docker(_line: &str) -> Option<Piece<'_>> {
     None
+}
+
+#[cfg(all(test, feature = "json"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stream_too_many_loses_nothing() {
+        let mut lines = ContainerLines::new(100);
+        let context = LineContext::new(Timestamp::EPOCH);
+        let mut texts = Vec::new();
+        let mut push = |log: &str, stream: usize| {
+            let time = "2016-10-06T00:17:09Z";
+            let line = format!(r#"{{"log":"{log}","stream":"s{stream}","time":"{time}"}}"#);
+            let record = lines.push(&line, &context);
+            texts.extend(record.and_then(|record| record.body.as_text().map(str::to_owned)));
+        };
+        for stream in 0..=MAX_STREAMS {
+            push(&format!("from {stream} "), stream);
+        }
+        for stream in 1..=MAX_STREAMS {
+            push(r"on\n", stream);
+        }
+        let expected = (0..=MAX_STREAMS).map(|stream| match stream {
+            0 => "from 0".to_owned(),
+            _ => format!("from {stream} on"),
+        });
+        assert_eq!(texts, expected.collect::<Vec<_>>());
+    }
 }

@@ -23,6 +23,9 @@ pub struct WindowsConfig {
     pub group_by: Vec<String>,
     /// Groups of a window; samples of further ones are left out. At least 1.
     pub max_groups: usize,
+    /// Windows that are open at a time; samples that would open further ones, such as those of a
+    /// clock in the future, are left out. At least `width / slide`.
+    pub max_open: usize,
     /// Largest error of quantiles, as a share of their size. From 0.0001 to 0.5.
     pub relative_error: f64,
 }
@@ -35,6 +38,7 @@ impl Default for WindowsConfig {
             lateness: Duration::from_mins(5),
             group_by: Vec::new(),
             max_groups: 10_000,
+            max_open: 10_000,
             relative_error: 0.01,
         }
     }
@@ -52,6 +56,8 @@ pub enum Arrival {
     Late,
     /// Its group is new, and a window has as many as it may have.
     OverGroupLimit,
+    /// One of its windows is new, and as many are open as may be.
+    OverWindowLimit,
     /// Missing or infinite.
     NoValue,
 }
@@ -142,6 +148,10 @@ impl TryFrom<WindowsConfig> for Windows {
         if config.max_groups == 0 {
             return Err(ParamError::new("max_groups", "at least 1", 0));
         }
+        if config.max_open < windows as usize {
+            let expected = "at least `width / slide`";
+            return Err(ParamError::new("max_open", expected, config.max_open));
+        }
         Ok(Self {
             width,
             slide,
@@ -171,6 +181,9 @@ impl Windows {
             if self.is_past(start) {
                 late = true;
                 continue;
+            }
+            if self.open.len() >= self.config.max_open && !self.open.contains_key(&start) {
+                return Arrival::OverWindowLimit;
             }
             let groups = self.open.entry(start).or_default();
             if groups.len() >= self.config.max_groups && !groups.contains_key(&group) {

@@ -93,6 +93,19 @@ fn groups_are_limited_and_may_lack_the_label() {
 }
 
 #[test]
+fn a_clock_in_the_future_opens_a_limited_number_of_windows() {
+    let mut config = config(10, 10, 0);
+    config.max_open = 2;
+    let mut windows = windows(config);
+    let series = labels(1, 1);
+    let arrivals = [5, 1_000, 2_000, 7].map(|time| windows.add(&series, at(time), 1.0));
+    let (counted, refused) = (Arrival::Counted, Arrival::OverWindowLimit);
+    assert_eq!(arrivals, [counted, counted, refused, counted]);
+    assert_eq!(shown(&windows.advance(at(10))), ["1 0 0 2 2"]);
+    assert_eq!(windows.add(&series, at(2_000), 1.0), Arrival::Counted);
+}
+
+#[test]
 fn the_ends_of_time() {
     let mut windows = windows(config(10, 5, 10));
     for time in [Timestamp::MIN, Timestamp::MAX] {
@@ -114,6 +127,10 @@ fn parameters_are_checked() {
     assert_eq!(check(&|c| c.width = Duration::ZERO), Err("width"));
     assert_eq!(check(&|c| c.width = Duration::from_secs(90)), Err("width"));
     assert_eq!(check(&|c| c.width = c.slide * 1_000), Ok(()));
+    assert_eq!(
+        check(&|c| (c.width, c.max_open) = (c.slide * 9, 8)),
+        Err("max_open")
+    );
     assert_eq!(check(&|c| c.width = c.slide * 1_001), Err("width"));
     assert_eq!(check(&|c| c.max_groups = 0), Err("max_groups"));
     assert_eq!(check(&|c| c.relative_error = 0.6), Err("relative_error"));
