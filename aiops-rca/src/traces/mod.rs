@@ -69,7 +69,7 @@ impl<'a> From<&'a aiops_core::Span> for Span<'a> {
 pub struct LogLine<'a> {
     /// The component that wrote it.
     pub component: &'a str,
-    /// The request it belongs to. Lines that belong to none are not looked at.
+    /// The request it belongs to. Lines that belong to none are counted, and not looked at.
     pub trace: Option<TraceId>,
     /// How serious it is.
     pub severity: Severity,
@@ -181,6 +181,8 @@ pub struct TraceReport {
     pub onset: Option<Timestamp>,
     /// The components that changed, the likeliest first.
     pub causes: Vec<Cause>,
+    /// Log lines that belong to no span's request and component, and were not looked at.
+    pub ignored_lines: usize,
 }
 
 impl TryFrom<TraceShiftConfig> for TraceShift {
@@ -230,8 +232,12 @@ impl TraceShift {
                 best = Some((highest, at, scores));
             }
         }
+        let ignored_lines = requests.ignored_lines;
         let Some((_, at, scores)) = best else {
-            return TraceReport::default();
+            return TraceReport {
+                ignored_lines,
+                ..TraceReport::default()
+            };
         };
         let named = (0..scores.len()).filter(|c| scores[*c] >= self.config.min_score);
         let mut causes: Vec<Cause> = named
@@ -252,6 +258,7 @@ impl TraceShift {
         TraceReport {
             onset: Some(at),
             causes,
+            ignored_lines,
         }
     }
 }

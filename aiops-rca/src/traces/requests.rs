@@ -70,6 +70,7 @@ pub(super) struct Requests<'a> {
     /// Whom each component calls.
     pub(super) callees: BTreeMap<u32, BTreeSet<u32>>,
     pub(super) miner: TemplateMiner,
+    pub(super) ignored_lines: usize,
 }
 
 /// Numbers for names, in order of the names.
@@ -135,7 +136,7 @@ impl<'a> Requests<'a> {
                 visit.features.insert(Feature::Failed(operation));
             }
         }
-        let miner = read(logs, &traces, &components, &mut visits);
+        let (miner, ignored_lines) = read(logs, &traces, &components, &mut visits);
         let (links, waits) = waits(spans, &parents, &of_component, resolution);
         let mut requests = Self {
             components: components.sorted,
@@ -149,6 +150,7 @@ impl<'a> Requests<'a> {
             places: Vec::new(),
             callees,
             miner,
+            ignored_lines,
         };
         requests.group(visits);
         requests
@@ -215,13 +217,13 @@ fn parents(spans: &[Span<'_>], of_trace: &[u32]) -> Vec<Option<usize>> {
     parents.collect()
 }
 
-/// Adds the templates of the lines to the visits they belong to.
+/// Adds the templates of the lines to the visits they belong to; answers how many belong to none, too.
 fn read(
     logs: &[LogLine<'_>],
     traces: &Names<TraceId>,
     components: &Names<&str>,
     visits: &mut BTreeMap<(u32, u32), Visit>,
-) -> TemplateMiner {
+) -> (TemplateMiner, usize) {
     let mut miner = TemplateMiner::try_from(TemplateMinerConfig::default())
         .unwrap_or_else(|_| unreachable!("the defaults are in range"));
     let mut found: Vec<((u32, u32), TemplateId, Severity)> = Vec::with_capacity(logs.len());
@@ -233,13 +235,14 @@ fn read(
             found.push(((trace, component), template, line.severity));
         }
     }
+    let ignored = logs.len() - found.len();
     for (visit, template, severity) in found {
         if let Some(visit) = visits.get_mut(&visit) {
             let template = miner.current(template);
             visit.features.insert(Feature::Template(template, severity));
         }
     }
-    miner
+    (miner, ignored)
 }
 
 /// What each span waited for others or worked by itself, by the components that it is between.

@@ -118,6 +118,24 @@ fn a_slow_network_is_found_whatever_the_start_is_said_to_be() {
 }
 
 #[test]
+fn lines_that_belong_to_no_request_are_counted() {
+    let day = Day::new(40, |i| (i >= 25).then_some(("cart", "cannot lock row 17")));
+    let mut lines = day.lines();
+    let of_nobody = LogLine {
+        trace: None,
+        ..lines[0]
+    };
+    let of_a_stranger = LogLine {
+        component: "billing",
+        ..lines[0]
+    };
+    lines.extend([of_nobody, of_a_stranger, of_nobody]);
+    let report = ranker().rank(&day.spans(), &lines, None);
+    assert_eq!((named(&report), report.ignored_lines), (vec!["cart"], 3));
+    assert_eq!(ranker().rank(&[], &lines, None).ignored_lines, lines.len());
+}
+
+#[test]
 fn a_line_that_is_new_names_its_component() {
     let day = Day::new(40, |i| (i >= 25).then_some(("cart", "cannot lock row 17")));
     let report = day.rank(None);
