@@ -3,7 +3,7 @@ use aiops_core::ingest::influx::Precision;
 use aiops_core::ingest::{Batch, Limits, Report};
 use proptest::prelude::*;
 
-use super::support::{batches, contents, data};
+use super::support::{batches, contents};
 
 fn parse(text: &[u8]) -> Result<(Batch, Report), Error> {
     let mut batch = Batch::default();
@@ -145,26 +145,6 @@ fn texts_that_are_no_good() {
 }
 
 /// A file of the public data: the number of its rows and its first and last sample.
-#[test]
-fn a_real_file() {
-    let Some(path) = data("detect/nab/realKnownCause/machine_temperature_system_failure.csv")
-    else {
-        return;
-    };
-    let text = std::fs::read(path).unwrap();
-    let (batch, report) = parse(&text).unwrap();
-    let rows = text
-        .split(|byte| *byte == b'\n')
-        .filter(|row| !row.is_empty())
-        .count()
-        - 1;
-    assert_eq!((batch.series_count(), batch.sample_count()), (1, rows));
-    assert_eq!(report.refused_series(), 0);
-    let series = batch.iter().next().unwrap();
-    assert!(series.times.windows(2).all(|pair| pair[0] <= pair[1]));
-    assert!(series.values.iter().all(|value| value.is_finite()));
-}
-
 /// A long table of a batch, with one column for each label of any series.
 fn written(batch: &Batch) -> Vec<u8> {
     let mut names: Vec<_> = batch
