@@ -61,7 +61,7 @@ fn acknowledge(number: u64) {
 
 /// Not a test: what the tests below start.
 #[test]
-#[ignore = "the process that the kill tests of this file start and kill"]
+#[ignore = "not a test but the process that the tests of this file start, with `--ignored`, in every run of theirs, and kill"]
 fn writer() {
     let Ok(job) = std::env::var(JOB) else {
         return;

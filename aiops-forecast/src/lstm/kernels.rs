@@ -7,23 +7,10 @@ use aiops_core::ndarray::linalg::general_mat_mul;
 use aiops_core::ndarray::{ArrayView2, ArrayViewMut2};
 
 /// `c = a b + beta c`; one of `a` and `b` may be a transposed view.
-pub(super) fn product(a: &ArrayView2<'_, f32>, b: &ArrayView2<'_, f32>, beta: f32, c: Matrix<'_>) {
-    general_mat_mul(1.0, a, b, beta, &mut c.into_view());
-}
-
-/// A matrix to be written.
-pub(super) struct Matrix<'a> {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) values: &'a mut [f32],
-}
-
-impl<'a> Matrix<'a> {
-    fn into_view(self) -> ArrayViewMut2<'a, f32> {
-        let shape = (self.rows, self.columns);
-        ArrayViewMut2::from_shape(shape, self.values)
-            .expect("as many values as rows and columns say")
-    }
+pub(super) fn product(a: &ArrayView2<'_, f32>, b: &ArrayView2<'_, f32>, beta: f32, c: &mut [f32]) {
+    let shape = (a.nrows(), b.ncols());
+    let mut c = ArrayViewMut2::from_shape(shape, c).expect("a row of `c` for each row of `a`");
+    general_mat_mul(1.0, a, b, beta, &mut c);
 }
 
 /// A matrix to be read.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use aiops_core::Rng;
 
-use super::kernels::{Kept, Matrix, Step, gates_backward, gates_forward, product, view};
+use super::kernels::{Kept, Step, gates_backward, gates_forward, product, view};
 
 /// Quantile levels that the network forecasts.
 pub(super) const LEVELS: [f64; 7] = [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975];
@@ -194,11 +194,7 @@ impl Workspace {
             &view(steps * len, inputs, &batch.sequence),
             &view(inputs, gates, &parameters[input]),
             1.0,
-            Matrix {
-                rows: steps * len,
-                columns: gates,
-                values: &mut self.gates,
-            },
+            &mut self.gates,
         );
         let block = len * width;
         for step in 0..steps {
@@ -208,11 +204,7 @@ impl Workspace {
                 &view(len, width, &before[step * block..]),
                 &view(width, gates, &parameters[recurrent.clone()]),
                 1.0,
-                Matrix {
-                    rows: len,
-                    columns: gates,
-                    values: sums,
-                },
+                sums,
             );
             let (cell_before, cell) = self.cell.split_at_mut((step + 1) * block);
             let mut kept = Step {
@@ -230,21 +222,13 @@ impl Workspace {
             &view(len, width, &self.hidden[steps * block..]),
             &view(width, self.shape.outputs(), &parameters[head]),
             1.0,
-            Matrix {
-                rows: len,
-                columns: self.shape.outputs(),
-                values: &mut self.output,
-            },
+            &mut self.output,
         );
         product(
             &view(len, lags, &batch.lags),
             &view(lags, horizon, &parameters[straight]),
             0.0,
-            Matrix {
-                rows: len,
-                columns: horizon,
-                values: &mut self.straight,
-            },
+            &mut self.straight,
         );
         let ahead = self.output.chunks_exact_mut(LEVELS.len());
         for (quantiles, straight) in ahead.zip(&self.straight) {
@@ -277,32 +261,20 @@ impl Workspace {
             &view(len, width, &self.hidden[steps * block..]).reversed_axes(),
             &view(len, outputs, &self.output),
             0.0,
-            Matrix {
-                rows: width,
-                columns: outputs,
-                values: &mut gradient[head.clone()],
-            },
+            &mut gradient[head.clone()],
         );
         column_sums(&self.output, &mut gradient[head_bias]);
         product(
             &view(len, lags, &batch.lags).reversed_axes(),
             &view(len, horizon, &self.d_straight),
             0.0,
-            Matrix {
-                rows: lags,
-                columns: horizon,
-                values: &mut gradient[straight],
-            },
+            &mut gradient[straight],
         );
         product(
             &view(len, outputs, &self.output),
             &view(width, outputs, &parameters[head]).reversed_axes(),
             0.0,
-            Matrix {
-                rows: len,
-                columns: width,
-                values: &mut self.d_hidden,
-            },
+            &mut self.d_hidden,
         );
         self.d_cell.fill(0.0);
         self.d_sums.resize(self.gates.len(), 0.0);
@@ -319,11 +291,7 @@ impl Workspace {
                 &view(len, gates, sums),
                 &view(width, gates, &parameters[recurrent.clone()]).reversed_axes(),
                 0.0,
-                Matrix {
-                    rows: len,
-                    columns: width,
-                    values: &mut self.d_hidden,
-                },
+                &mut self.d_hidden,
             );
         }
         let rows = steps * len;
@@ -331,21 +299,13 @@ impl Workspace {
             &view(rows, width, &self.hidden[..rows * width]).reversed_axes(),
             &view(rows, gates, &self.d_sums),
             0.0,
-            Matrix {
-                rows: width,
-                columns: gates,
-                values: &mut gradient[recurrent],
-            },
+            &mut gradient[recurrent],
         );
         product(
             &view(rows, inputs, &batch.sequence).reversed_axes(),
             &view(rows, gates, &self.d_sums),
             0.0,
-            Matrix {
-                rows: inputs,
-                columns: gates,
-                values: &mut gradient[input],
-            },
+            &mut gradient[input],
         );
         column_sums(&self.d_sums, &mut gradient[bias]);
         loss

@@ -5,6 +5,8 @@ use std::time::Duration;
 use aiops_core::{ParamError, Selector, Timestamp};
 
 use super::burn::BurnWindow;
+#[cfg(feature = "serde")]
+use crate::text::selector;
 
 /// Most leaves of a condition, and how deep they may lie.
 const MAX_LEAVES: usize = 100;
@@ -25,10 +27,7 @@ pub enum SignalCondition {
     /// The value is above `limit`; once it is, until it is at or below `resolve`.
     Above {
         /// Which series.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "match", with = "crate::text::selector")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "match", with = "selector"))]
         selector: Selector,
         /// In the unit of the series; finite.
         limit: f64,
@@ -38,10 +37,7 @@ pub enum SignalCondition {
     /// The value is below `limit`; once it is, until it is at or above `resolve`.
     Below {
         /// Which series.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "match", with = "crate::text::selector")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "match", with = "selector"))]
         selector: Selector,
         /// In the unit of the series; finite.
         limit: f64,
@@ -51,10 +47,7 @@ pub enum SignalCondition {
     /// Verdicts call it anomalous with at least this score.
     Anomalous {
         /// Which series.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "match", with = "crate::text::selector")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "match", with = "selector"))]
         selector: Selector,
         /// On the scale of the detector; finite.
         min_score: f64,
@@ -63,10 +56,7 @@ pub enum SignalCondition {
     /// over the window, of which samples have to cover at least half. For gauges.
     Changes {
         /// Which series.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "match", with = "crate::text::selector")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "match", with = "selector"))]
         selector: Selector,
         /// Window; at most 30 days.
         over: Duration,
@@ -78,10 +68,7 @@ pub enum SignalCondition {
     /// A forecast says that a limit is reached within this time with at least this probability.
     Crosses {
         /// Which series.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "match", with = "crate::text::selector")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "match", with = "selector"))]
         selector: Selector,
         /// From now on.
         within: Duration,
@@ -93,10 +80,7 @@ pub enum SignalCondition {
     /// The error budget is used up too fast.
     BurnsBudget {
         /// Which services, by the labels of their events.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "match", with = "crate::text::selector")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "match", with = "selector"))]
         selector: Selector,
         /// Share of good events that was promised, in `(0, 1)`.
         objective: f64,
@@ -108,10 +92,7 @@ pub enum SignalCondition {
     /// A series that was there has said nothing for this long.
     Silent {
         /// Which series.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "match", with = "crate::text::selector")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "match", with = "selector"))]
         selector: Selector,
         /// At most 30 days; a series that is silent for longer is forgotten.
         after: Duration,

@@ -1,9 +1,11 @@
+use std::io::Read as _;
+
 use aiops_core::ingest::csv::{self, CsvConfig, Error};
 use aiops_core::ingest::influx::Precision;
 use aiops_core::ingest::{Batch, Limits, Report};
 use proptest::prelude::*;
 
-use super::support::{batches, contents};
+use super::support::{batches, contents, data};
 
 fn parse(text: &[u8]) -> Result<(Batch, Report), Error> {
     let mut batch = Batch::default();
@@ -145,6 +147,31 @@ fn texts_that_are_no_good() {
 }
 
 /// A file of the public data: the number of its rows and its first and last sample.
+#[test]
+fn a_real_file() {
+    let Some(path) = data("detect/nab/realTweets/Twitter_volume_AAPL.csv.gz") else {
+        return;
+    };
+    let file = std::fs::File::open(path).unwrap();
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(file)
+        .read_to_end(&mut text)
+        .unwrap();
+    let (batch, report) = parse(&text).unwrap();
+    let rows = text
+        .split(|byte| *byte == b'\n')
+        .filter(|row| !row.is_empty())
+        .count()
+        - 1;
+    // Its column `label` is 0 or 1.
+    assert_eq!((batch.series_count(), batch.sample_count()), (2, rows));
+    assert_eq!(report.refused_series(), 0);
+    for series in batch.iter() {
+        assert!(series.times.windows(2).all(|pair| pair[0] <= pair[1]));
+        assert!(series.values.iter().all(|value| value.is_finite()));
+    }
+}
+
 /// A long table of a batch, with one column for each label of any series.
 fn written(batch: &Batch) -> Vec<u8> {
     let mut names: Vec<_> = batch
