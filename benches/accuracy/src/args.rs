@@ -17,7 +17,7 @@ Options:
   --data DIR      folder in the layout of its field (detect, forecast, ...)
   --out FILE      write the results as JSON
   --peers FILE    results of other programs, shown beside ours
-  --models A,B    only these
+  --models A,B    only these; lstm, which trains for a minute or more on each set, only when named
   --sets A,B      only sets whose name contains one of these
   --limit N       at most N series, tables or cases of each set (for a quick look)
   --jobs N        threads (default 1); results do not depend on it
@@ -50,7 +50,12 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn wants_model(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|wanted| wanted == model)
+        self.models.is_empty() || self.names_model(model)
+    }
+
+    /// For what takes minutes: only when it is named.
+    pub(crate) fn names_model(&self, model: &str) -> bool {
+        self.models.iter().any(|wanted| wanted == model)
     }
 
     pub(crate) fn wants_set(&self, set: &str) -> bool {

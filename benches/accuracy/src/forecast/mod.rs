@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Fallible<()> {
             let same = |_: &Case| &*model.forecaster;
             measure(&set, model.name, same, base, args, report)?;
         }
-        if args.wants_model("lstm") {
+        if args.names_model("lstm") {
             let network = global::train(&set)?;
             let own = |case: &Case| network.of(case);
             measure(&set, "lstm", own, base, args, report)?;
