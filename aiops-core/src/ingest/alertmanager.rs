@@ -26,7 +26,7 @@
 //! | no label, a label or annotation that is no text, a time that is none | the alert is refused, counted by reason; the others are taken |
 //! | `truncatedAlerts` | [`Report::truncated`] |
 
-use super::{Limits, Report};
+use super::{BodyTooLarge, Limits, Report};
 use crate::logs::json;
 use crate::{Alert, AnyValue, Attributes, LabelError, Labels, Timestamp};
 
@@ -35,13 +35,8 @@ use crate::{Alert, AnyValue, Attributes, LabelError, Labels, Timestamp};
 #[non_exhaustive]
 pub enum Error {
     /// Longer than the limit.
-    #[error("body of {bytes} bytes, at most {limit} are taken")]
-    TooLarge {
-        /// Length of the body.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] BodyTooLarge),
     /// Neither a list nor an object with a list of alerts.
     #[error("expected a list of alerts, or an object with a list `alerts`, as JSON")]
     Json,
@@ -51,7 +46,7 @@ impl Error {
     /// A short stable name of the reason, to count by.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge(_) => "too-large",
             Self::Json => "json",
         }
     }
@@ -69,12 +64,7 @@ pub fn decode(
     limits: &Limits,
     alerts: &mut Vec<Alert>,
 ) -> Result<Report, Error> {
-    if body.len() > limits.max_body_bytes {
-        return Err(Error::TooLarge {
-            bytes: body.len(),
-            limit: limits.max_body_bytes,
-        });
-    }
+    limits.check_body(body.len() as u64)?;
     let text = std::str::from_utf8(body).map_err(|_| Error::Json)?;
     let mut report = Report::default();
     let list = match json::parse(text) {

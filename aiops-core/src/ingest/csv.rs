@@ -41,7 +41,7 @@ use std::collections::HashMap;
 use ::csv::{ByteRecord, ReaderBuilder};
 
 use super::influx::Precision;
-use super::{Batch, Limits, Report};
+use super::{Batch, BodyTooLarge, Limits, Report};
 use crate::{Labels, METRIC_NAME, MatchOp, Selector, Timestamp};
 
 /// Parameters of [`parse`].
@@ -82,13 +82,8 @@ impl Default for CsvConfig {
 #[non_exhaustive]
 pub enum Error {
     /// Longer than the limit.
-    #[error("text of {bytes} bytes, at most {limit} are taken")]
-    TooLarge {
-        /// Length of the text.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] BodyTooLarge),
     /// The first row does not name the columns that are needed.
     #[error("line 1: {what}")]
     Header {
@@ -111,7 +106,7 @@ impl Error {
     /// A short stable name of the reason, to count by.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge(_) => "too-large",
             Self::Header { .. } => "header",
             Self::TooMany { .. } => "too-many",
         }
@@ -140,12 +135,7 @@ pub fn parse(
     limits: &Limits,
     batch: &mut Batch,
 ) -> Result<Report, Error> {
-    if text.len() > limits.max_body_bytes {
-        return Err(Error::TooLarge {
-            bytes: text.len(),
-            limit: limits.max_body_bytes,
-        });
-    }
+    limits.check_body(text.len() as u64)?;
     let mut reader = ReaderBuilder::new()
         .delimiter(config.delimiter)
         .flexible(true)

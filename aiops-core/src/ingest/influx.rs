@@ -26,7 +26,7 @@
 //! | no time | the time of receipt |
 //! | a line that cannot be read, a repeated tag, a time outside the years 1678 to 2261 | the line is refused, counted by reason; the others are taken |
 
-use super::{Batch, Limits, Report};
+use super::{Batch, BodyTooLarge, Limits, Report};
 use crate::{Labels, METRIC_NAME, Timestamp};
 
 /// The unit of times, which the request says (`precision`).
@@ -70,24 +70,21 @@ impl Precision {
 #[non_exhaustive]
 pub enum Error {
     /// Longer than the limit.
-    #[error("text of {bytes} bytes, at most {limit} are taken")]
-    TooLarge {
-        /// Length of the text.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] BodyTooLarge),
     /// Not UTF-8.
     #[error("byte {offset}: expected UTF-8")]
     Utf8 {
         /// Position of the first byte that is not.
         offset: usize,
     },
-    /// More samples than the limit.
-    #[error("line {line}: more than {limit} samples")]
+    /// More samples, or bytes in their labels, than the limit.
+    #[error("line {line}: more than {limit} {what}")]
     TooMany {
         /// Line, from 1.
         line: usize,
+        /// What there is too much of.
+        what: &'static str,
         /// The limit.
         limit: usize,
     },
@@ -97,7 +94,7 @@ impl Error {
     /// A short stable name of the reason, to count by.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge(_) => "too-large",
             Self::Utf8 { .. } => "utf8",
             Self::TooMany { .. } => "too-many",
         }
@@ -118,12 +115,7 @@ pub fn parse(
     limits: &Limits,
     batch: &mut Batch,
 ) -> Result<Report, Error> {
-    if text.len() > limits.max_body_bytes {
-        return Err(Error::TooLarge {
-            bytes: text.len(),
-            limit: limits.max_body_bytes,
-        });
-    }
+    limits.check_body(text.len() as u64)?;
     let text = std::str::from_utf8(text).map_err(|error| Error::Utf8 {
         offset: error.valid_up_to(),
     })?;
@@ -133,6 +125,7 @@ pub fn parse(
         precision,
         now,
         limits,
+        label_bytes: 0,
     };
     let mark = batch.mark();
     let mut report = Report::default();
@@ -148,10 +141,17 @@ pub fn parse(
                 format!("line {line}, column {column}: {what}")
             });
         }
-        if batch.sample_count() - mark.samples > limits.max_samples {
+        let samples = batch.sample_count() - mark.samples;
+        let full = if samples > limits.max_samples {
+            Some(("samples", limits.max_samples))
+        } else if parser.label_bytes > limits.max_copied_bytes {
+            Some(("bytes of labels", limits.max_copied_bytes))
+        } else {
+            None
+        };
+        if let Some((what, limit)) = full {
             batch.roll_back(mark);
-            let limit = limits.max_samples;
-            return Err(Error::TooMany { line, limit });
+            return Err(Error::TooMany { line, what, limit });
         }
         line += text[start..parser.at].matches('\n').count();
     }
@@ -168,6 +168,8 @@ struct Parser<'a> {
     precision: Precision,
     now: Timestamp,
     limits: &'a Limits,
+    /// In all label sets made so far.
+    label_bytes: usize,
 }
 
 /// What a field holds.
@@ -280,6 +282,10 @@ impl Parser<'_> {
             if !self.eat(b'=') {
                 return Err(self.expected("an equals sign"));
             }
+            if fields.len() == self.limits.max_fields {
+                let what = format!("more than {} fields", self.limits.max_fields);
+                return Err(("too-many-fields", what));
+            }
             fields.push((name, self.value()?));
             if !self.eat(b',') {
                 return Ok(fields);
@@ -353,7 +359,7 @@ impl Parser<'_> {
         Ok(time)
     }
 
-    fn labels(&self, metric: &str, tags: &[(String, String)]) -> Result<Labels, Fault> {
+    fn labels(&mut self, metric: &str, tags: &[(String, String)]) -> Result<Labels, Fault> {
         let pairs = tags
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
@@ -363,6 +369,7 @@ impl Parser<'_> {
             let what = format!("more than {} bytes of labels", self.limits.max_label_bytes);
             return Err(("too-long-labels", what));
         }
+        self.label_bytes += bytes;
         Labels::from_pairs(&mut pairs).map_err(|error| ("duplicate-label", error.to_string()))
     }
 }

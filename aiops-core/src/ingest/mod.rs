@@ -35,6 +35,6 @@ mod varint;
 
 pub use batch::{Batch, BatchSeries, MetricMetadata, STALE, is_stale};
 pub use interner::LabelInterner;
-pub use limits::Limits;
+pub use limits::{BodyTooLarge, Limits};
 pub use report::{Refused, Report};
 pub use stored::StoredBatchError;

@@ -8,8 +8,8 @@ use crate::{AnyValue, Attributes, LogRecord, Severity, SpanId, Timestamp, TraceI
 /// Adds the records of a request to `records`. Those that do not say when they were observed get
 /// `now`. No record is refused by itself; the [`Report`] says how many there were.
 ///
-/// Every record holds a copy of its resource's attributes. These copies are bounded by four times
-/// [`Limits::max_body_bytes`].
+/// Every record holds a copy of its resource's attributes. These copies are bounded by
+/// [`Limits::max_copied_bytes`].
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn decode_logs(
 ) -> Result<Report, Error> {
     let request = read(body, encoding, &schema::LOGS_REQUEST, limits)?;
     let before = records.len();
-    let mut copies = limits.max_body_bytes.saturating_mul(4);
+    let mut copies = limits.max_copied_bytes;
     for resource in request.list("resourceLogs") {
         let attributes = resource
             .get("resource")
@@ -39,10 +39,7 @@ pub fn decode_logs(
                     copies = left;
                     None
                 } else {
-                    Some((
-                        "bytes of resources",
-                        limits.max_body_bytes.saturating_mul(4),
-                    ))
+                    Some(("bytes of resources", limits.max_copied_bytes))
                 };
                 if let Some((what, limit)) = full {
                     records.truncate(before);

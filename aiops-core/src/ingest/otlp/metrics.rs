@@ -64,6 +64,7 @@ impl MetricsDecoder {
             batch,
             report: Report::default(),
             point: 0,
+            label_bytes: 0,
         };
         let read = request_reader.resources(&request);
         let mut report = request_reader.report;
@@ -81,6 +82,8 @@ struct Request<'a> {
     report: Report,
     /// Number of the point, to say which one was refused.
     point: usize,
+    /// In all label sets made so far.
+    label_bytes: usize,
 }
 
 /// Why a point is refused: name of the reason, and what is wrong.
@@ -146,12 +149,15 @@ impl Request<'_> {
                 let what = || format!("point {point}, of metric `{}`: {what}", shared.name);
                 self.report.refuse(reason, point, 1, what);
             }
-            if self.batch.sample_count() > self.max_samples {
-                let limit = self.limits.max_samples;
-                return Err(Error::TooMany {
-                    what: "samples",
-                    limit,
-                });
+            let full = if self.batch.sample_count() > self.max_samples {
+                Some(("samples", self.limits.max_samples))
+            } else if self.label_bytes > self.limits.max_copied_bytes {
+                Some(("bytes of labels", self.limits.max_copied_bytes))
+            } else {
+                None
+            };
+            if let Some((what, limit)) = full {
+                return Err(Error::TooMany { what, limit });
             }
         }
         Ok(())
@@ -273,6 +279,7 @@ impl Request<'_> {
             let what = format!("more than {} bytes of labels", self.limits.max_label_bytes);
             return Err(("too-long-labels", what));
         }
+        self.label_bytes += bytes;
         let labels = Labels::from_pairs(&mut pairs).map_err(|error| match error {
             LabelError::EmptyName => ("empty-label-name", error.to_string()),
             _ => ("duplicate-label", error.to_string()),

@@ -52,7 +52,7 @@ pub use metrics::MetricsDecoder;
 pub use spans::decode_spans;
 
 use super::protobuf::WireError;
-use super::{Limits, STALE};
+use super::{BodyTooLarge, Limits, STALE};
 use node::Node;
 use schema::Message;
 
@@ -73,13 +73,8 @@ pub enum Encoding {
 #[non_exhaustive]
 pub enum Error {
     /// Longer than the limit.
-    #[error("body of {bytes} bytes, at most {limit} are taken")]
-    TooLarge {
-        /// Length of the body.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] BodyTooLarge),
     /// Not the protocol buffer of a request.
     #[error("export request")]
     Protobuf(#[from] WireError),
@@ -100,7 +95,7 @@ impl Error {
     /// A short stable name of the reason, to count by.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge(_) => "too-large",
             Self::Protobuf(_) => "protobuf",
             Self::Json => "json",
             Self::TooMany { .. } => "too-many",
@@ -117,12 +112,7 @@ fn read<'a>(
     message: &'static Message,
     limits: &Limits,
 ) -> Result<Node<'a>, Error> {
-    if body.len() > limits.max_body_bytes {
-        return Err(Error::TooLarge {
-            bytes: body.len(),
-            limit: limits.max_body_bytes,
-        });
-    }
+    limits.check_body(body.len() as u64)?;
     match encoding {
         Encoding::Protobuf => schema::decode(body, message, MAX_FIELDS),
         #[cfg(feature = "json")]

@@ -35,7 +35,7 @@
 mod cursor;
 mod parser;
 
-use super::{Batch, Limits, Report};
+use super::{Batch, BodyTooLarge, Limits, Report};
 use crate::Timestamp;
 
 /// Which of the two formats a text is in.
@@ -67,13 +67,8 @@ impl Format {
 #[non_exhaustive]
 pub enum Error {
     /// Longer than the limit.
-    #[error("text of {bytes} bytes, at most {limit} are taken")]
-    TooLarge {
-        /// Length of the text.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] BodyTooLarge),
     /// Not in the format.
     #[error("line {line}, column {column}: {what}")]
     Syntax {
@@ -106,7 +101,7 @@ impl Error {
     /// A short stable name of the reason, to count by.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge(_) => "too-large",
             Self::Syntax { .. } => "syntax",
             Self::TooMany { .. } => "too-many",
             Self::CutOff { .. } => "cut-off",
@@ -127,12 +122,7 @@ pub fn parse(
     limits: &Limits,
     batch: &mut Batch,
 ) -> Result<Report, Error> {
-    if text.len() > limits.max_body_bytes {
-        return Err(Error::TooLarge {
-            bytes: text.len(),
-            limit: limits.max_body_bytes,
-        });
-    }
+    limits.check_body(text.len() as u64)?;
     let text = std::str::from_utf8(text).map_err(|error| not_utf8(text, error.valid_up_to()))?;
     let mark = batch.mark();
     match parser::parse(text, format, now, limits, batch) {

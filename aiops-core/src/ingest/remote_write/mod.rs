@@ -1,8 +1,7 @@
 //! Prometheus remote-write 1.0 and 2.0: snappy (block format) around protocol buffers.
 //!
 //! *Prometheus Remote-Write Specification 1.0* and *2.0*, prometheus.io. The content type tells
-//! them apart: `application/x-protobuf` is 1.0, with
-//! `;proto=io.prometheus.write.v2.Request` it is 2.0.
+//! them apart, see [`Version`].
 //!
 //! ```
 //! use aiops_core::ingest::{Batch, LabelInterner, Limits, remote_write};
@@ -43,7 +42,7 @@ mod encode;
 mod labels;
 
 pub use super::protobuf::WireError;
-use super::{Batch, LabelInterner, Limits, Report};
+use super::{Batch, BodyTooLarge, LabelInterner, Limits, Report};
 
 pub use encode::encode;
 
@@ -52,13 +51,8 @@ pub use encode::encode;
 #[non_exhaustive]
 pub enum Error {
     /// Longer than the limit, as it is or decompressed.
-    #[error("body of {bytes} bytes decompressed, at most {limit} are taken")]
-    TooLarge {
-        /// Length that the body has or claims to have.
-        bytes: u64,
-        /// The limit.
-        limit: usize,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] BodyTooLarge),
     /// Claims to be longer than its bytes can decompress to.
     #[error("snappy: {compressed} bytes cannot decompress to the {claimed} that byte 0 claims")]
     Claim {
@@ -99,11 +93,50 @@ impl Error {
     /// A short stable name of the reason, to count by.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge(_) => "too-large",
             Self::Claim { .. } | Self::Snappy(_) => "snappy",
             Self::Protobuf(_) => "protobuf",
             Self::Version { .. } => "version",
             Self::TooMany { .. } => "too-many",
+        }
+    }
+}
+
+/// The two versions of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// 1.0, for [`decode`].
+    V1,
+    /// 2.0, for [`decode_v2`]; the answer must have the headers of [`written_headers`].
+    V2,
+}
+
+impl Version {
+    /// The version that a `Content-Type` header names: `application/x-protobuf` alone, or with
+    /// `proto=prometheus.WriteRequest`, is 1.0, with `proto=io.prometheus.write.v2.Request` it is
+    /// 2.0. `None` for all else, which a receiver must answer with status 415.
+    ///
+    /// ```
+    /// use aiops_core::ingest::remote_write::Version;
+    ///
+    /// let named = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+    /// assert_eq!(Version::from_content_type(named), Some(Version::V2));
+    /// ```
+    pub fn from_content_type(content_type: &str) -> Option<Self> {
+        let mut parts = content_type.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        if !media_type.eq_ignore_ascii_case("application/x-protobuf") {
+            return None;
+        }
+        let message = parts.find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let is_proto = name.trim_end().eq_ignore_ascii_case("proto");
+            is_proto.then(|| value.trim().trim_matches('"'))
+        });
+        match message {
+            None | Some("prometheus.WriteRequest") => Some(Self::V1),
+            Some("io.prometheus.write.v2.Request") => Some(Self::V2),
+            Some(_) => None,
         }
     }
 }
@@ -129,10 +162,31 @@ pub fn decode(
     decompressed(body, limits, interner, batch, decode::request)
 }
 
+/// Names and values of the headers that an answer to version 2.0 must have, whatever its status:
+/// how much of the body was written. A sender takes an answer without them as nothing written.
+///
+/// `None` is for a body of which nothing was taken.
+///
+/// ```
+/// use aiops_core::ingest::{Report, remote_write::written_headers};
+///
+/// let headers = written_headers(Some(&Report::default()));
+/// assert_eq!(headers[0], ("x-prometheus-remote-write-samples-written", 0));
+/// ```
+pub fn written_headers(report: Option<&Report>) -> [(&'static str, u64); 3] {
+    [
+        (
+            "x-prometheus-remote-write-samples-written",
+            report.map_or(0, |report| report.samples),
+        ),
+        ("x-prometheus-remote-write-histograms-written", 0),
+        ("x-prometheus-remote-write-exemplars-written", 0),
+    ]
+}
+
 /// As [`decode`], for a body of version 2.0.
 ///
-/// A receiver must answer with the headers `X-Prometheus-Remote-Write-Samples-Written`
-/// ([`Report::samples`]), `...-Histograms-Written` and `...-Exemplars-Written` (both 0 here).
+/// A receiver must answer with the headers that [`written_headers`] gives.
 ///
 /// # Errors
 ///
@@ -156,12 +210,7 @@ fn decompressed(
     request: Request,
 ) -> Result<Report, Error> {
     let len = snap::raw::decompress_len(body).map_err(|error| claim_error(error, limits))?;
-    if len.max(body.len()) > limits.max_body_bytes {
-        return Err(Error::TooLarge {
-            bytes: len.max(body.len()) as u64,
-            limit: limits.max_body_bytes,
-        });
-    }
+    limits.check_body(len.max(body.len()) as u64)?;
     if len > body.len().saturating_mul(MAX_RATIO) {
         return Err(Error::Claim {
             compressed: body.len(),
@@ -192,10 +241,14 @@ fn decompressed(
 
 fn claim_error(error: snap::Error, limits: &Limits) -> Error {
     match error {
-        snap::Error::TooBig { given, .. } => Error::TooLarge {
-            bytes: given,
-            limit: limits.max_body_bytes,
-        },
+        snap::Error::TooBig { given, .. } => {
+            let limit = limits.max_body_bytes;
+            BodyTooLarge {
+                bytes: given,
+                limit,
+            }
+            .into()
+        }
         other => Error::Snappy(other),
     }
 }

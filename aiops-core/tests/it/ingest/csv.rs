@@ -142,7 +142,7 @@ fn texts_that_are_no_good() {
     limits.max_body_bytes = 3;
     assert_eq!(
         reason(b"time", &limits),
-        "text of 4 bytes, at most 3 are taken"
+        "body of 4 bytes, at most 3 are taken"
     );
 }
 

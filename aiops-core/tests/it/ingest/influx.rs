@@ -188,6 +188,10 @@ fn limits_hold_on_both_sides() {
     assert_eq!(check(&|l| l.max_labels = 1), Ok(0));
     assert_eq!(check(&|l| l.max_label_bytes = 15), Ok(2));
     assert_eq!(check(&|l| l.max_label_bytes = 14), Ok(0));
+    assert_eq!(check(&|l| l.max_fields = 2), Ok(2));
+    assert_eq!(check(&|l| l.max_fields = 1), Ok(0));
+    assert_eq!(check(&|l| l.max_copied_bytes = 30), Ok(2));
+    assert_eq!(check(&|l| l.max_copied_bytes = 29), Err("too-many"));
     let mut batch = Batch::default();
     let error = parse(
         b"m f=1\n\xff",

@@ -174,7 +174,7 @@ mod json {
                 "scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#
         );
         limits = Limits::default();
-        limits.max_body_bytes = 2_000;
+        limits.max_copied_bytes = 2_000;
         let mut lines = Vec::new();
         let mut decode = |limits: &Limits| {
             decode_logs(
@@ -186,8 +186,26 @@ mod json {
             )
         };
         assert_eq!(decode(&limits).unwrap_err().reason(), "too-many");
-        limits.max_body_bytes = 30_000;
+        limits.max_copied_bytes = 200_000;
         assert_eq!(decode(&limits).unwrap().samples, 100);
+
+        let points = vec![r#"{"timeUnixNano":"7","asInt":"1"}"#; 100].join(",");
+        let text = format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"host.name","value":{{"stringValue":"{value}"}}}}]}},
+                "scopeMetrics":[{{"metrics":[{{"name":"m","gauge":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
+        );
+        let mut decode = |copied: usize| {
+            limits.max_copied_bytes = copied;
+            let mut batch = Batch::default();
+            let report =
+                MetricsDecoder::new(1).decode(text.as_bytes(), Encoding::Json, &limits, &mut batch);
+            report
+                .map(|report| report.samples)
+                .map_err(|error| error.reason())
+        };
+        let each = "host.name".len() + value.len() + "__name__".len() + "m".len();
+        assert_eq!(decode(100 * each), Ok(100));
+        assert_eq!(decode(100 * each - 1), Err("too-many"));
     }
 
     fn shown(text: &str) -> Vec<String> {

@@ -1,6 +1,8 @@
 use std::fs;
 
-use aiops_core::ingest::remote_write::{Error, decode, decode_v2, encode};
+use aiops_core::ingest::remote_write::{
+    Error, Version, decode, decode_v2, encode, written_headers,
+};
 use aiops_core::ingest::{Batch, LabelInterner, Limits, Report, STALE};
 use aiops_core::{Labels, Timestamp};
 use proptest::prelude::*;
@@ -108,6 +110,8 @@ fn bodies_of_version_2_give_what_is_expected() {
         assert_eq!((ignored, report.refused_series()), (wanted, 0), "{name}");
         let samples: usize = series.iter().map(|(_, samples)| samples.len()).sum();
         assert_eq!(report.samples as usize, samples, "{name}");
+        let written = written_headers(Some(&report)).map(|(_, count)| count);
+        assert_eq!(written, [samples as u64, 0, 0], "{name}");
         let counter = &batch.metadata[0];
         assert_eq!(
             (counter.metric.as_str(), counter.kind.as_str()),
@@ -120,6 +124,32 @@ fn bodies_of_version_2_give_what_is_expected() {
         seen += 1;
     }
     assert!(seen == 0 || seen >= 2, "only {seen} captures");
+}
+
+#[test]
+fn content_types_name_the_version() {
+    let check = |text: &str, expected| {
+        assert_eq!(Version::from_content_type(text), expected, "`{text}`");
+    };
+    check("application/x-protobuf", Some(Version::V1));
+    check(
+        "Application/X-Protobuf; proto=prometheus.WriteRequest",
+        Some(Version::V1),
+    );
+    check(
+        "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        Some(Version::V2),
+    );
+    check(
+        "application/x-protobuf; charset=x; PROTO = \"io.prometheus.write.v2.Request\"",
+        Some(Version::V2),
+    );
+    check(
+        "application/x-protobuf;proto=io.prometheus.write.v3.Request",
+        None,
+    );
+    check("application/json", None);
+    check("", None);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiops_core::ingest::{Batch, Limits, prometheus_text, remote_write};
+use aiops_core::ingest::remote_write::Version;
+use aiops_core::ingest::{Batch, Limits, Report, prometheus_text, remote_write};
 use aiops_core::{ChangeEvent, ChangeKind, Labels, StorageError, Timestamp};
 use axum::body::Body;
 use axum::extract::State;
@@ -27,12 +28,15 @@ pub(super) async fn remote_write(
 ) -> Result<Response, Refusal> {
     let kind = header(&headers, &CONTENT_TYPE);
     let encoding = header(&headers, &CONTENT_ENCODING);
-    let is_v1 = kind.is_empty()
-        || (kind.starts_with("application/x-protobuf") && !kind.contains("write.v2"));
-    if !is_v1 || !matches!(encoding, "" | "snappy") {
+    // Old senders leave the type out.
+    let version = match kind {
+        "" => Some(Version::V1),
+        kind => Version::from_content_type(kind),
+    };
+    let Some(version) = version.filter(|_| matches!(encoding, "" | "snappy")) else {
         let what = format!(
-            "expected remote-write 1.0: application/x-protobuf with snappy, got `{kind}` with \
-             `{encoding}`"
+            "expected remote-write 1.0 or 2.0: application/x-protobuf with snappy, got `{kind}` \
+             with `{encoding}`"
         );
         return Err(count(
             &shared,
@@ -40,28 +44,48 @@ pub(super) async fn remote_write(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             what,
         ));
-    }
+    };
     let (bytes, permit) = take_body(&shared, &headers, body).await?;
     blocking(move || {
         let _held_until_stored = permit;
-        store_remote_write(&shared, &bytes)
+        let (report, outcome) = store_remote_write(&shared, version, &bytes);
+        let mut response = outcome.into_response();
+        if version == Version::V2 {
+            for (name, value) in remote_write::written_headers(report.as_ref()) {
+                response.headers_mut().insert(name, value.into());
+            }
+        }
+        Ok(response)
     })
     .await
 }
 
-fn store_remote_write(shared: &Shared, bytes: &[u8]) -> Result<Response, Refusal> {
+/// What was written, unless that is nothing, and the answer.
+fn store_remote_write(
+    shared: &Shared,
+    version: Version,
+    bytes: &[u8],
+) -> (Option<Report>, Result<StatusCode, Refusal>) {
     let mut batch = Batch::default();
     let decoded = {
         let mut interner = shared
             .interner
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        remote_write::decode(bytes, &limits(shared), &mut interner, &mut batch)
+        let decode = match version {
+            Version::V1 => remote_write::decode,
+            Version::V2 => remote_write::decode_v2,
+        };
+        decode(bytes, &limits(shared), &mut interner, &mut batch)
     };
-    let report = decoded.map_err(|error| {
-        let reason = format!("body.{}", error.reason());
-        count(shared, &reason, StatusCode::BAD_REQUEST, error.to_string())
-    })?;
+    let report = match decoded {
+        Ok(report) => report,
+        Err(error) => {
+            let reason = format!("body.{}", error.reason());
+            let refusal = count(shared, &reason, StatusCode::BAD_REQUEST, error.to_string());
+            return (None, Err(refusal));
+        }
+    };
     for (reason, refused) in &report.refused {
         shared
             .intake
@@ -74,19 +98,18 @@ fn store_remote_write(shared: &Shared, bytes: &[u8]) -> Result<Response, Refusal
             .counters()
             .refuse(&format!("ignored.{what}"), ignored);
     }
-    keep(shared, "remote-write", &batch)?;
-    match report.first_refusal() {
-        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    if let Err(refusal) = keep(shared, "remote-write", &batch) {
+        return (None, Err(refusal));
+    }
+    let outcome = match report.first_refusal() {
+        None => Ok(StatusCode::NO_CONTENT),
         Some(first) => Err(Refusal::bad(format!(
             "{} series refused, the first: {first}; the other {} were kept",
-            report
-                .refused
-                .values()
-                .map(|refused| refused.count)
-                .sum::<u64>(),
+            report.refused_series(),
             batch.series_count(),
         ))),
-    }
+    };
+    (Some(report), outcome)
 }
 
 /// `POST /api/v1/import/prometheus`

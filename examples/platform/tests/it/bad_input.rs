@@ -94,6 +94,52 @@ fn what_senders_really_send_is_kept_bit_for_bit() {
     assert!(compared > 600, "only {compared} samples were compared");
 }
 
+#[test]
+fn version_2_is_answered_with_what_was_written() {
+    let Some(captures) = data("alerts/captures/remote_write") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let app = App::start(quiet(folder.path())).unwrap();
+    let client = Client::of(&app);
+    let post = |name: &str| {
+        let body = std::fs::read(captures.join(name)).unwrap();
+        let headers = [
+            (
+                "content-type",
+                "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+            ),
+            ("content-encoding", "snappy"),
+            ("x-prometheus-remote-write-version", "2.0.0"),
+        ];
+        client.post("/api/v1/write", &headers, &body)
+    };
+    let samples = |written: &[(String, String)]| {
+        let found = written.iter().find(|(name, _)| name.contains("samples"));
+        assert_eq!(written.len(), 3, "{written:?}");
+        found.unwrap().1.parse::<u64>().unwrap()
+    };
+    let good = post("synthetic_v2.bin");
+    assert_eq!(good.status, 204, "{}", good.body);
+    let text = std::fs::read_to_string(captures.join("synthetic_v2.expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let sent: usize = expected["timeseries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|series| series["samples"].as_array().map_or(0, Vec::len))
+        .sum();
+    assert_eq!(samples(&good.written), sent as u64);
+    for bad in ["bad_v2_odd_refs.bin", "remote_write_v1_001.bin"] {
+        let answer = post(bad);
+        assert_eq!(answer.status, 400, "{bad}: {}", answer.body);
+        assert_eq!(samples(&answer.written), 0, "{bad}");
+    }
+    let body = std::fs::read(captures.join("remote_write_v1_001.bin")).unwrap();
+    assert!(client.write(&body).written.is_empty());
+    app.stop();
+}
+
 /// Number of samples that are equal; fails on one that is not.
 fn compare(series: &serde_json::Value, ours: &serde_json::Value) -> usize {
     let labels: serde_json::Map<String, serde_json::Value> = series["labels"]
@@ -155,14 +201,14 @@ fn other_protocols_and_oversized_bodies_are_refused_by_name() {
     config.limits.body_bytes = 10_000;
     let app = App::start(config).unwrap();
     let client = Client::of(&app);
-    let v2 = [
+    let unknown = [
         (
             "content-type",
-            "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+            "application/x-protobuf;proto=io.prometheus.write.v3.Request",
         ),
         ("content-encoding", "snappy"),
     ];
-    assert_eq!(client.post("/api/v1/write", &v2, b"x").status, 415);
+    assert_eq!(client.post("/api/v1/write", &unknown, b"x").status, 415);
     let gzip = [
         ("content-type", "application/x-protobuf"),
         ("content-encoding", "gzip"),

@@ -32,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
     pub(crate) retry_after: Option<String>,
+    /// Headers that say what was written.
+    pub(crate) written: Vec<(String, String)>,
 }
 
 impl Answer {
@@ -111,12 +113,22 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
         .headers()
         .get("retry-after")
         .map(|value| value.to_str().unwrap().to_owned());
+    let written = response
+        .headers()
+        .iter()
+        .filter(|(name, _)| name.as_str().ends_with("-written"))
+        .map(|(name, value)| {
+            let value = value.to_str().unwrap().to_owned();
+            (name.as_str().to_owned(), value)
+        })
+        .collect();
     let status = response.status().as_u16();
     let body = response.body_mut().read_to_string().unwrap();
     Answer {
         status,
         body,
         retry_after,
+        written,
     }
 }
 
