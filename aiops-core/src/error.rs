@@ -177,6 +177,9 @@ pub enum StorageError {
         /// The bound, in the unit that `what` names.
         limit: u64,
     },
+    /// A reading was ended by the one who asked for it.
+    #[error("the reading was cancelled")]
+    Cancelled,
     /// Another process has the folder open.
     #[error("{} is in use by another process", path.display())]
     Locked {

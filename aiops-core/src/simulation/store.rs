@@ -30,11 +30,11 @@ struct Model {
     unsynced: BTreeSet<Key>,
 }
 
-fn labels(series: usize) -> Labels {
+pub(super) fn labels(series: usize) -> Labels {
     Labels::of([("series", series.to_string())]).unwrap()
 }
 
-fn at(time: i64) -> Timestamp {
+pub(super) fn at(time: i64) -> Timestamp {
     Timestamp::from_nanos(time * TICK)
 }
 

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use super::index::Index;
 use super::series::{Columns, SeriesHead};
-use super::{AppendReport, StoreStats};
+use super::{AppendReport, Cancelled, StoreStats};
 use crate::ingest::Batch;
 use crate::{Labels, Selector, StorageError, TimeRange, Timestamp};
+
+/// Series that are looked at between two questions whether to go on.
+const CANDIDATES: usize = 4_096;
 
 /// What a store takes in.
 #[derive(Clone, Copy, Debug)]
@@ -228,17 +231,34 @@ impl Catalog {
 
     /// Matching series in order of labels.
     pub(super) fn matching(&self, selector: &Selector) -> Vec<(Labels, u32)> {
-        let matches = |id: u32| {
-            let entry = self.get(id)?;
-            let matches = entry.samples > 0 && selector.matches(&entry.labels);
-            matches.then(|| (entry.labels.clone(), id))
-        };
-        let mut found: Vec<_> = match self.index.candidates(selector) {
-            Some(ids) => ids.into_iter().filter_map(matches).collect(),
-            None => (0..self.entries.len() as u32).filter_map(matches).collect(),
-        };
+        self.matching_unless(&|| false, selector)
+            .unwrap_or_default()
+    }
+
+    /// As [`matching`](Self::matching); [`StorageError::Cancelled`] when the search is.
+    pub(super) fn matching_unless(
+        &self,
+        cancelled: &Cancelled<'_>,
+        selector: &Selector,
+    ) -> Result<Vec<(Labels, u32)>, StorageError> {
+        let all = || (0..self.entries.len() as u32).collect();
+        let candidates = self.index.candidates(selector).unwrap_or_else(all);
+        let mut found = Vec::new();
+        for some in candidates.chunks(CANDIDATES) {
+            if cancelled() {
+                return Err(StorageError::Cancelled);
+            }
+            for &id in some {
+                if let Some(entry) = self.get(id)
+                    && entry.samples > 0
+                    && selector.matches(&entry.labels)
+                {
+                    found.push((entry.labels.clone(), id));
+                }
+            }
+        }
         found.sort_unstable();
-        found
+        Ok(found)
     }
 
     /// Deletes what is in memory of these series in `range`; answers how many samples.

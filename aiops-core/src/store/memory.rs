@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::catalog::{Catalog, Limits, NothingOlder};
 use super::series::{Columns, Span};
-use super::{AppendReport, SeriesStore, SeriesVisitor, StoreStats};
+use super::{AppendReport, Cancelled, SeriesStore, SeriesVisitor, StoreStats};
 use crate::ingest::Batch;
 use crate::{Labels, Selector, StorageError, TimeRange, Timestamp};
 
@@ -108,8 +108,9 @@ impl SeriesStore for MemoryStore {
         catalog.append(batch, limits, &mut NothingOlder, &mut |_| {})
     }
 
-    fn select(
+    fn select_unless(
         &self,
+        cancelled: &Cancelled<'_>,
         selector: &Selector,
         range: TimeRange,
         visit: &mut SeriesVisitor<'_>,
@@ -118,8 +119,11 @@ impl SeriesStore for MemoryStore {
             return Ok(());
         };
         let mut columns = Columns::default();
-        let found = self.reading().matching(selector);
+        let found = self.reading().matching_unless(cancelled, selector)?;
         for (labels, id) in found {
+            if cancelled() {
+                return Err(StorageError::Cancelled);
+            }
             columns.clear();
             // The series may be gone by now, and its place may be another's.
             let catalog = self.reading();

@@ -31,7 +31,7 @@ mod series;
 mod varint;
 
 #[cfg(feature = "durable")]
-pub use disk::{DiskStore, DiskStoreConfig, Recovery};
+pub use disk::{CacheStats, DiskStore, DiskStoreConfig, Recovery};
 pub use memory::{MemoryStore, MemoryStoreConfig};
 pub use rollup::{AGGREGATE_LABEL, Aggregate, Rollup, RollupConfig, Windows};
 
@@ -45,6 +45,9 @@ const FULL: &str = "the store's memory, in bytes of samples,";
 
 /// Is shown one series after another: labels, times, values. `Break` stops the reading.
 pub type SeriesVisitor<'a> = dyn FnMut(&Labels, &[Timestamp], &[f64]) -> ControlFlow<()> + 'a;
+
+/// Is asked now and then whether nobody waits for a reading any more.
+pub type Cancelled<'a> = dyn Fn() -> bool + 'a;
 
 /// What became of the samples of an append.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +108,49 @@ pub trait SeriesStore: Send + Sync {
     /// [`StorageError`] when a file cannot be read or is damaged.
     fn select(
         &self,
+        selector: &Selector,
+        range: TimeRange,
+        visit: &mut SeriesVisitor<'_>,
+    ) -> Result<(), StorageError> {
+        self.select_unless(&|| false, selector, range, visit)
+    }
+
+    /// As [`select`](Self::select), but ends once `cancelled` answers `true`. It is asked before
+    /// each series, before each part of some thousand samples, and now and then while series are
+    /// looked for. One series is in memory at a time.
+    ///
+    /// ```
+    /// use aiops_core::ingest::Batch;
+    /// use aiops_core::store::{MemoryStore, MemoryStoreConfig, SeriesStore};
+    /// use aiops_core::{Labels, Selector, StorageError, TimeRange, Timestamp};
+    /// use std::cell::Cell;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let store = MemoryStore::new(MemoryStoreConfig::default());
+    /// let mut batch = Batch::default();
+    /// for host in ["a", "b", "c"] {
+    ///     batch.start_series(Labels::of([("host", host)])?);
+    ///     batch.push(Timestamp::EPOCH, 1.0);
+    /// }
+    /// store.append(&batch)?;
+    ///
+    /// let shown = Cell::new(0);
+    /// let enough = || shown.get() >= 2;
+    /// let ended = store.select_unless(&enough, &Selector::all(), TimeRange::ALL, &mut |_, _, _| {
+    ///     shown.set(shown.get() + 1);
+    ///     ControlFlow::Continue(())
+    /// });
+    /// assert!(matches!(ended, Err(StorageError::Cancelled)));
+    /// assert_eq!(shown.get(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Cancelled`]; otherwise as [`select`](Self::select).
+    fn select_unless(
+        &self,
+        cancelled: &Cancelled<'_>,
         selector: &Selector,
         range: TimeRange,
         visit: &mut SeriesVisitor<'_>,

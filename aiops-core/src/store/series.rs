@@ -86,6 +86,16 @@ impl Columns {
         self.values.push(f64::from_bits(value));
     }
 
+    /// Appends the samples of `other` in `span`; they are in order of time.
+    pub(super) fn extend(&mut self, other: &Self, span: Span) {
+        let start = |time: &Timestamp| time.as_nanos() < span.first;
+        let end = |time: &Timestamp| time.as_nanos() <= span.last;
+        let start = other.times.partition_point(start);
+        let end = other.times.partition_point(end).max(start);
+        self.times.extend_from_slice(&other.times[start..end]);
+        self.values.extend_from_slice(&other.values[start..end]);
+    }
+
     /// The samples in parts of at most `len`.
     pub(super) fn parts(&self, len: usize) -> impl Iterator<Item = Part<'_>> {
         let parts = self.times.chunks(len).zip(self.values.chunks(len));

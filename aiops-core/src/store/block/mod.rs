@@ -61,13 +61,13 @@ pub(super) fn is_unfinished(name: &str) -> bool {
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     fingerprint: u64,
     /// CRC-32C of the labels, which tells series of one fingerprint apart.
     check: u32,
     len: u32,
     at: u64,
-    samples: u32,
+    pub(super) samples: u32,
     crc: u32,
     min: i64,
     max: i64,

@@ -1,5 +1,6 @@
 //! Reading a block.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,6 +10,7 @@ use super::{
 };
 use crate::files::{FileHandle, Files};
 use crate::journal::u64_at;
+use crate::store::Cancelled;
 use crate::store::label_bytes;
 use crate::store::packed;
 use crate::store::series::{Columns, Span};
@@ -269,7 +271,7 @@ impl Block {
     }
 
     /// Where the samples of a series are.
-    fn find(&self, labels: &Labels) -> Result<Option<Place>, StorageError> {
+    pub(in crate::store) fn find(&self, labels: &Labels) -> Result<Option<Place>, StorageError> {
         let fingerprint = labels.fingerprint().0;
         let after = self
             .pages
@@ -328,20 +330,40 @@ impl Block {
         span: Span,
         columns: &mut Columns,
     ) -> Result<(), StorageError> {
-        let wanted = |place: &Place| span.overlaps(place.min, place.max);
-        let Some(place) = self.find(labels)?.filter(wanted) else {
-            return Ok(());
-        };
-        let run = self.checked_run(&place, labels)?;
-        let from = columns.len();
-        if decode_run(&run, &place, span, columns).is_none() {
-            columns.times.truncate(from);
-            columns.values.truncate(from);
-            let what = format!("samples of {labels} cannot be decoded");
-            return Err(Damage::new(&self.path, place.at, what).into());
+        match self.find(labels)? {
+            Some(place) => self.read_place(&place, labels, span, &|| false, columns),
+            None => Ok(()),
         }
-        columns.trim(from, span);
-        Ok(())
+    }
+
+    /// Appends the samples in `span` of the series that [`find`](Self::find) found there.
+    pub(in crate::store) fn read_place(
+        &self,
+        place: &Place,
+        labels: &Labels,
+        span: Span,
+        cancelled: &Cancelled<'_>,
+        columns: &mut Columns,
+    ) -> Result<(), StorageError> {
+        if !span.overlaps(place.min, place.max) {
+            return Ok(());
+        }
+        let run = self.checked_run(place, labels)?;
+        let from = columns.len();
+        let failure = match decode_run(&run, place, span, cancelled, columns) {
+            Some(ControlFlow::Continue(())) => {
+                columns.trim(from, span);
+                return Ok(());
+            }
+            Some(ControlFlow::Break(())) => StorageError::Cancelled,
+            None => {
+                let what = format!("samples of {labels} cannot be decoded");
+                Damage::new(&self.path, place.at, what).into()
+            }
+        };
+        columns.times.truncate(from);
+        columns.values.truncate(from);
+        Err(failure)
     }
 
     /// Whether a series has a sample at this instant. `scratch` is overwritten.
@@ -389,17 +411,26 @@ fn parse_series(section: &[u8], count: u32) -> Option<Vec<SeriesInfo>> {
     section.is_empty().then_some(series)
 }
 
-/// Decodes the chunks that may have samples in `span`.
-fn decode_run(run: &[u8], place: &Place, span: Span, columns: &mut Columns) -> Option<()> {
+/// Decodes the chunks that may have samples in `span`, unless the reading is cancelled.
+fn decode_run(
+    run: &[u8],
+    place: &Place,
+    span: Span,
+    cancelled: &Cancelled<'_>,
+    columns: &mut Columns,
+) -> Option<ControlFlow<()>> {
     let mut run = Reader::new(run);
     for info in ChunkInfo::read_all(&mut run, place.min, place.max)? {
         let bytes = run.bytes(info.len)?;
         if span.overlaps(info.first, info.last) {
+            if cancelled() {
+                return Some(ControlFlow::Break(()));
+            }
             if info.codec != PACKED {
                 return None;
             }
             packed::decode(bytes, info.count, info.first, columns)?;
         }
     }
-    run.is_empty().then_some(())
+    run.is_empty().then_some(ControlFlow::Continue(()))
 }

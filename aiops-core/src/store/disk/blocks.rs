@@ -128,6 +128,7 @@ impl DiskStore {
         for id in &writer.dead {
             let path = folder.join(block::file_name(*id));
             self.damage.forget(&path);
+            self.cache.forget(*id);
             match self.files.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(StorageError::io("remove", path)(error));

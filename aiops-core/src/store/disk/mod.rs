@@ -1,8 +1,11 @@
 //! A store whose samples survive a crash.
 
 mod blocks;
+mod cache;
 mod compact;
 mod open;
+
+pub use cache::CacheStats;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -10,11 +13,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use cache::{Answer, RunCache};
+
 use super::block::Block;
 use super::catalog::{Accepted, Catalog, Limits, Older};
 use super::log::{self, Log};
 use super::series::{Columns, Span};
-use super::{AppendReport, SeriesStore, SeriesVisitor, StoreStats};
+use super::{AppendReport, Cancelled, SeriesStore, SeriesVisitor, StoreStats};
 use crate::files::{DamageList, Files, Lock, OsFiles};
 use crate::ingest::Batch;
 use crate::{Damage, Labels, Selector, StorageError, TimeRange, Timestamp};
@@ -42,6 +47,8 @@ pub struct DiskStoreConfig {
     pub block_bytes: u64,
     /// Bytes on disk from which on the oldest blocks are dropped; `None` is no bound.
     pub limit_bytes: Option<u64>,
+    /// Memory for samples of blocks that are asked for again and again, in bytes; 0 for none.
+    pub cache_bytes: u64,
 }
 
 impl Default for DiskStoreConfig {
@@ -54,6 +61,7 @@ impl Default for DiskStoreConfig {
             block_span: Duration::from_hours(24),
             block_bytes: 64 << 20,
             limit_bytes: None,
+            cache_bytes: 32 << 20,
         }
     }
 }
@@ -123,6 +131,7 @@ pub struct DiskStore {
     /// Bytes of the log, for those who only ask.
     log_size: AtomicU64,
     evicted: AtomicU64,
+    cache: RunCache,
     damage: DamageList,
     recovery: Recovery,
     _lock: Box<dyn Lock>,
@@ -227,12 +236,15 @@ impl DiskStore {
         self.shared.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How often readings found the samples of blocks decoded.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+
     /// Samples of one series, from blocks and memory; damage that is met is told at the end.
     fn read_series(
         &self,
-        labels: &Labels,
-        id: u32,
-        span: Span,
+        wanted: &Wanted<'_>,
         columns: &mut Columns,
         trouble: &mut Option<StorageError>,
     ) -> Result<(), StorageError> {
@@ -241,16 +253,16 @@ impl DiskStore {
         // The series may be gone by now, and its place may be another's.
         let entry = shared
             .catalog
-            .get(id)
-            .filter(|entry| entry.labels == *labels);
+            .get(wanted.id)
+            .filter(|entry| entry.labels == *wanted.labels);
         let mut recent = Columns::default();
         if let Some(entry) = entry {
-            entry.head.read(span, &mut recent);
+            entry.head.read(wanted.span, &mut recent);
         }
         let blocks = shared.blocks.clone();
         drop(shared);
-        for block in blocks.iter().filter(|block| block.overlaps(span)) {
-            match block.read(labels, span, columns) {
+        for block in blocks.iter().filter(|block| block.overlaps(wanted.span)) {
+            match self.read_block(block, wanted, columns) {
                 Err(StorageError::Corrupt { path, offset, what }) => {
                     let told = self.damage.meet(Damage { path, offset, what });
                     *trouble = trouble.take().or(told.err());
@@ -263,6 +275,51 @@ impl DiskStore {
         columns.settle();
         Ok(())
     }
+
+    /// Appends the samples of one series in one block.
+    fn read_block(
+        &self,
+        block: &Block,
+        wanted: &Wanted<'_>,
+        columns: &mut Columns,
+    ) -> Result<(), StorageError> {
+        let Wanted {
+            labels,
+            span,
+            cancelled,
+            ..
+        } = *wanted;
+        let answer = self.cache.ask(block.id(), labels);
+        if let Answer::Kept(run) = answer {
+            columns.extend(&run, span);
+            return Ok(());
+        }
+        let place = block.find(labels)?;
+        let is_wanted = matches!(answer, Answer::Wanted);
+        if is_wanted && self.cache.fits(place.map_or(0, |place| place.samples)) {
+            let mut run = Columns::default();
+            if let Some(place) = place {
+                run.times.reserve_exact(place.samples as usize);
+                run.values.reserve_exact(place.samples as usize);
+                block.read_place(&place, labels, Span::ALL, cancelled, &mut run)?;
+            }
+            columns.extend(&run, span);
+            self.cache.put(block.id(), labels, Arc::new(run));
+            return Ok(());
+        }
+        match place {
+            Some(place) => block.read_place(&place, labels, span, cancelled, columns),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One series that is read.
+struct Wanted<'a> {
+    labels: &'a Labels,
+    id: u32,
+    span: Span,
+    cancelled: &'a Cancelled<'a>,
 }
 
 impl SeriesStore for DiskStore {
@@ -304,8 +361,9 @@ impl SeriesStore for DiskStore {
         report
     }
 
-    fn select(
+    fn select_unless(
         &self,
+        cancelled: &Cancelled<'_>,
         selector: &Selector,
         range: TimeRange,
         visit: &mut SeriesVisitor<'_>,
@@ -315,9 +373,21 @@ impl SeriesStore for DiskStore {
         };
         let mut columns = Columns::default();
         let mut trouble = None;
-        let found = self.reading().catalog.matching(selector);
+        let found = self
+            .reading()
+            .catalog
+            .matching_unless(cancelled, selector)?;
         for (labels, id) in found {
-            self.read_series(&labels, id, span, &mut columns, &mut trouble)?;
+            if cancelled() {
+                return Err(StorageError::Cancelled);
+            }
+            let wanted = Wanted {
+                labels: &labels,
+                id,
+                span,
+                cancelled,
+            };
+            self.read_series(&wanted, &mut columns, &mut trouble)?;
             if columns.len() > 0
                 && let ControlFlow::Break(()) = visit(&labels, &columns.times, &columns.values)
             {
@@ -360,7 +430,7 @@ impl SeriesStore for DiskStore {
             stats.oldest = Some(stats.oldest.map_or(oldest, |other| other.min(oldest)));
         }
         stats.disk_bytes += self.log_size.load(Ordering::Relaxed);
-        stats.memory_bytes += log::WRITE_BYTES as u64;
+        stats.memory_bytes += log::WRITE_BYTES as u64 + self.cache.stats().bytes;
         stats
     }
 }

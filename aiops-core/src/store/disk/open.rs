@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
+use super::cache::RunCache;
 use super::{DiskStore, DiskStoreConfig, InBlocks, Recovery, Shared, Writer};
 use crate::files::{DamageList, Files};
 use crate::journal;
@@ -101,6 +102,7 @@ pub(super) fn open(
         }),
         log_size,
         evicted: 0.into(),
+        cache: RunCache::new(config.cache_bytes),
         damage,
         recovery,
         _lock: lock,

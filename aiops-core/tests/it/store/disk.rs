@@ -341,3 +341,55 @@ fn a_damaged_block_is_not_merged_away() {
     );
     assert_eq!(store.damage().len(), 1);
 }
+
+#[test]
+fn a_reading_of_one_long_series_may_be_cancelled() {
+    let folder = crate::support::folder();
+    let store = open(folder.path());
+    let samples: Vec<_> = (0..40_000).map(|at| (at, at as f64)).collect();
+    store.append(&batch("a=1", &samples)).unwrap();
+    // Nothing matches; what is in memory goes to a block before it is looked at.
+    store
+        .delete(&super::selector("a"), super::range(0, 1))
+        .unwrap();
+    store
+        .delete(&super::selector("{a=\"1\"}"), super::range(-9, -8))
+        .unwrap();
+    let asked = std::cell::Cell::new(0);
+    let cancelled = || asked.replace(asked.get() + 1) == 4;
+    let (all, mut shown) = (super::range(i64::MIN, i64::MAX), 0);
+    let read = store.select_unless(&cancelled, &Selector::all(), all, &mut |_, times, _| {
+        shown += times.len();
+        std::ops::ControlFlow::Continue(())
+    });
+    assert!(matches!(read, Err(StorageError::Cancelled)), "{read:?}");
+    assert_eq!((asked.get(), shown), (5, 0));
+    assert_eq!(store.damage(), []);
+    assert_eq!(read_all(&store).len(), 40_000);
+}
+
+fn read_all(store: &DiskStore) -> Vec<(i64, u64)> {
+    let found = read(store, &Selector::all(), super::range(i64::MIN, i64::MAX));
+    found.into_iter().flat_map(|(_, samples)| samples).collect()
+}
+
+#[test]
+fn what_is_asked_for_twice_is_at_hand_the_third_time() {
+    let (folder, config) = hourly(None);
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    append_minutes(&store, 0..180);
+    store
+        .delete(&super::selector("{x=\"y\"}"), super::range(0, 1))
+        .unwrap();
+    let first = read_all(&store);
+    let misses = store.cache_stats().misses;
+    assert!(misses > 0 && store.cache_stats().hits == 0);
+    assert_eq!(read_all(&store), first);
+    assert_eq!(store.cache_stats().hits, 0);
+    assert_eq!(read_all(&store), first);
+    assert_eq!(store.cache_stats().hits, misses);
+    // What is gone gives its memory back.
+    let full = store.cache_stats().bytes;
+    store.retain_from(super::time(i64::MAX)).unwrap();
+    assert!(store.cache_stats().bytes < full);
+}

@@ -4,6 +4,7 @@
 mod disk;
 mod rollup;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -430,6 +431,35 @@ fn a_visitor_may_stop_and_may_use_the_store() {
             })
             .unwrap();
         assert_eq!(seen, 2);
+    });
+}
+
+#[test]
+fn a_reading_may_be_cancelled_between_series() {
+    each(Options::default(), |store| {
+        for series in 0..5 {
+            let samples: Vec<_> = (0..40).map(|at| (at, at as f64)).collect();
+            let batch = batch(&format!("a={series}"), &samples);
+            store.store().append(&batch).unwrap();
+        }
+        let shown = Cell::new(0);
+        let select = |enough: usize| {
+            shown.set(0);
+            let cancelled = || shown.get() >= enough;
+            let all = range(i64::MIN, i64::MAX);
+            store
+                .store()
+                .select_unless(&cancelled, &Selector::all(), all, &mut |_, _, _| {
+                    shown.set(shown.get() + 1);
+                    ControlFlow::Continue(())
+                })
+        };
+        assert!(matches!(select(0), Err(StorageError::Cancelled)));
+        assert_eq!(shown.get(), 0);
+        assert!(matches!(select(3), Err(StorageError::Cancelled)));
+        assert_eq!(shown.get(), 3);
+        select(6).unwrap();
+        assert_eq!(shown.get(), 5);
     });
 }
 

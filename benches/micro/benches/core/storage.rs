@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use aiops_core::ingest::Batch;
 use aiops_core::queue::{DiskQueue, DiskQueueConfig, MemoryQueue, MemoryQueueConfig, Queue};
 use aiops_core::store::{DiskStore, DiskStoreConfig, MemoryStore, MemoryStoreConfig, SeriesStore};
-use aiops_core::{Labels, Rng, Seed, Selector, TimeRange, Timestamp};
+use aiops_core::{Labels, MatchOp, Matcher, Rng, Seed, Selector, TimeRange, Timestamp};
 use criterion::{BatchSize, Criterion, Throughput};
 
 /// Nanoseconds from one sample of a series to the next.
@@ -201,6 +201,7 @@ pub(super) fn cold(criterion: &mut Criterion) {
     store.sync().unwrap();
     drop(store);
     config.memory_bytes = 1; // what is in the log goes to a block
+    let cache_bytes = std::mem::replace(&mut config.cache_bytes, 0);
     let store = DiskStore::open(folder.path(), config).unwrap();
     let stats = store.stats();
     println!(
@@ -232,6 +233,26 @@ pub(super) fn cold(criterion: &mut Criterion) {
     group.bench_function("read/cold/5000000_samples", |bencher| {
         bencher.iter(read_all);
     });
+    drop(store);
+    // What a page asks for again and again: the last hour of twenty series.
+    let last = TimeRange::new(
+        Timestamp::from_nanos(1_700_000_000_000_000_000 + 4_760 * STEP),
+        Timestamp::MAX,
+    );
+    let some: Vec<_> = (0..20).map(|index| exactly(&labels(index * 50))).collect();
+    group.throughput(Throughput::Elements(20 * 240));
+    for (name, cache_bytes) in [("uncached", 0), ("cached", cache_bytes)] {
+        config.cache_bytes = cache_bytes;
+        let store = DiskStore::open(folder.path(), config).unwrap();
+        group.bench_function(format!("read/hour_of_20_series/{name}"), |bencher| {
+            bencher.iter(|| {
+                for selector in &some {
+                    let found = store.read(selector, last).unwrap();
+                    assert_eq!(black_box(found).len(), 1);
+                }
+            });
+        });
+    }
 }
 
 /// CPU time of this thread, which a busy machine does not distort; only Linux tells.
@@ -294,4 +315,10 @@ pub(super) fn select(criterion: &mut Criterion) {
             found
         });
     });
+}
+
+/// The selector of this series.
+fn exactly(labels: &Labels) -> Selector {
+    let matcher = |(name, value)| Matcher::new(name, MatchOp::Equal, value).unwrap();
+    Selector::new(labels.iter().map(matcher).collect())
 }
