@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
+    #[cfg(feature = "serde")] // only templates have them
     Bool(bool),
     Integer(i64),
     /// Without a value in JSON, `NaN` and the infinities are written as `null`.
@@ -30,6 +31,7 @@ pub(crate) fn object<N: Into<String>>(fields: impl IntoIterator<Item = (N, Json)
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(feature = "serde")]
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
             Self::Number(value) if value.is_finite() => write!(f, "{value}"),

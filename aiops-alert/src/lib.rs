@@ -68,6 +68,7 @@
 //! - `serde`: `Serialize` and `Deserialize` for configurations, and stored rule sets and engines.
 //! - `files`: Prometheus's rule files and Alertmanager's configuration, with line numbers (adds a
 //!   YAML reader).
+//! - `email`: e-mail as MIME (adds a MIME writer).
 //! - `time-zones`: time intervals by the clocks of the time zone database, which is built in.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -79,6 +80,7 @@ pub mod engine;
 pub mod expr;
 #[cfg(feature = "files")]
 pub mod files;
+mod html;
 pub mod interval;
 mod json;
 pub mod payload;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use aiops_core::{Incident, Timestamp};
 
 use crate::correlate::Cascade;
+use crate::html::escape;
 use crate::json::{Json, object};
 
 /// Something that was done or happened, with its time.
@@ -232,22 +233,6 @@ fn markdown(text: &str) -> String {
                 result.push('\\');
                 result.push(c);
             }
-            other => result.push(other),
-        }
-    }
-    result
-}
-
-fn escape(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => result.push_str("&amp;"),
-            '<' => result.push_str("&lt;"),
-            '>' => result.push_str("&gt;"),
-            '"' => result.push_str("&quot;"),
-            '\'' => result.push_str("&#39;"),
-            c if c < ' ' => result.push(' '),
             other => result.push(other),
         }
     }

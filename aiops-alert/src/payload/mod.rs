@@ -18,9 +18,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Texts are cut to what the receivers take: 1,024 characters of a PagerDuty summary, 130 of an
-//! Opsgenie message, 150 of a Slack header and 3,000 of a section; at most 20 alerts are listed.
+//! # Limits
+//!
+//! At most 20 alerts are listed, each in at most 500 characters, then `and N more`; a text that is
+//! cut ends with an ellipsis. What the receivers document beyond that:
+//!
+//! | receiver | limits kept | resolved | severity |
+//! |---|---|---|---|
+//! | Alertmanager's webhook | none | `status` of message and alerts | label |
+//! | PagerDuty | 1,024 characters of summary, 255 of key | `resolve` with the same `dedup_key` | critical, error, warning, info |
+//! | Opsgenie | 130 of message, 15,000 of description, 8,000 of details, 512 of alias | the alias is closed | P1, P2, P3, P5 |
+//! | Slack | 150 of a header, 3,000 of a section, escapes included | green | red, yellow |
+//! | Teams | 28 KB of message | `good` | `attention`, `warning` |
+//! | e-mail | 150 of a subject | same thread | in the text |
+//!
+//! Alertmanager's words for a severity are understood: `page` and `critical` are critical, `high`
+//! and `error` an error, `ticket` and `warning` a warning, `info` and `none` an information; an alert without one counts as an error.
 
+#[cfg(feature = "email")]
+mod email;
+mod opsgenie;
+mod pagerduty;
+mod slack;
+mod teams;
 #[cfg(feature = "serde")]
 mod template;
 
@@ -30,14 +50,22 @@ use aiops_core::numerics::Fnv1a64;
 use aiops_core::{Alert, AlertStatus, Incident};
 
 use crate::engine::Notification;
-use crate::json::{Json, object};
+use crate::json::Json;
 use crate::webhook;
 
+#[cfg(feature = "email")]
+pub use email::{Mail, Mailbox, MailboxError, email};
+pub use opsgenie::opsgenie;
+pub use pagerduty::pagerduty;
+pub use slack::slack;
+pub use teams::teams;
 #[cfg(feature = "serde")]
 pub use template::{JsonTemplate, JsonTemplateError, json};
 
 /// Alerts that a message lists.
 const MAX_LISTED: usize = 20;
+/// Most characters of an alert that is listed, or of a cause.
+const MAX_LINE: usize = 500;
 
 /// Text that must not be shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,7 +120,10 @@ impl Request {
             method: "POST",
             url,
             headers: vec![
-                ("content-type", Secret::new("application/json")),
+                (
+                    "content-type",
+                    Secret::new("application/json; charset=utf-8"),
+                ),
                 ("idempotency-key", Secret::new(key)),
             ],
             body: Secret(body.to_string()),
@@ -145,7 +176,7 @@ impl<'a> Message<'a> {
             Some(incident) if !incident.summary.is_empty() => incident.summary.clone(),
             _ => self.notification.group_labels.to_string(),
         };
-        format!("[{status}] {what}")
+        one_line(&format!("[{status}] {what}"))
     }
 
     /// The same for all notifications of one incident in one group, and no others.
@@ -170,19 +201,45 @@ impl<'a> Message<'a> {
             Some(fact) => format!("{}: {fact}", cause.component),
             None => cause.component.clone(),
         };
-        causes.into_iter().flatten().take(3).map(line).collect()
+        let lines = causes.into_iter().flatten().take(3).map(line);
+        lines.map(|line| cut(&one_line(&line), MAX_LINE)).collect()
     }
 
     /// The alerts, one line each.
     fn lines(&self) -> Vec<String> {
+        self.lines_within(usize::MAX, str::len)
+    }
+
+    /// The alerts, one line each, as many as fit; `size` measures a line.
+    fn lines_within(&self, most: usize, size: impl Fn(&str) -> usize) -> Vec<String> {
         let alerts = &self.notification.alerts;
-        let mut lines: Vec<String> = alerts.iter().take(MAX_LISTED).map(alert_line).collect();
-        if alerts.len() > MAX_LISTED {
-            lines.push(format!("and {} more", alerts.len() - MAX_LISTED));
+        let mut left = most.saturating_sub(ROOM_FOR_MORE);
+        let mut lines = Vec::new();
+        for alert in alerts.iter().take(MAX_LISTED) {
+            let line = alert_line(alert);
+            let Some(rest) = left.checked_sub(size(&line).saturating_add(1)) else {
+                break;
+            };
+            left = rest;
+            lines.push(line);
+        }
+        if alerts.len() > lines.len() {
+            lines.push(format!("and {} more", alerts.len() - lines.len()));
         }
         lines
     }
+
+    /// What the alerts are about: the most telling label that all of them share.
+    fn source(&self) -> String {
+        let shared = self.notification.common_labels();
+        let telling = ["instance", "host", "node", "service", "job"];
+        let found = telling.iter().find_map(|name| shared.get(name));
+        found.map_or_else(|| self.notification.group_labels.to_string(), str::to_owned)
+    }
 }
+
+/// Size of the line that says how many alerts are not listed.
+const ROOM_FOR_MORE: usize = 32;
 
 fn alert_line(alert: &Alert) -> String {
     let state = if alert.ends_at.is_some() {
@@ -193,10 +250,19 @@ fn alert_line(alert: &Alert) -> String {
     let text = ["summary", "description", "message"]
         .iter()
         .find_map(|name| alert.annotations.get(*name));
-    match text {
-        Some(text) => format!("{state}: {text} {}", alert.labels),
+    let line = match text {
+        Some(text) => format!("{state}: {} {}", cut(text, MAX_LINE / 2), alert.labels),
         None => format!("{state}: {}", alert.labels),
-    }
+    };
+    cut(&one_line(&line), MAX_LINE)
+}
+
+/// Control characters, ends of lines among them, become spaces.
+fn one_line(text: &str) -> String {
+    let chars = text.chars();
+    chars
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -243,154 +309,4 @@ pub fn webhook(message: &Message<'_>, url: &Secret, token: Option<&Secret>) -> R
     let mut request = Request::post(url.clone(), &message.notification.key, &Json::Null);
     request.body = Secret(body.to_string());
     request.bearer(token)
-}
-
-/// `PagerDuty`'s events, version 2: `trigger` and `resolve` with the same key for an incident.
-pub fn pagerduty(message: &Message<'_>, routing_key: &Secret) -> Request {
-    let action = if message.is_over() {
-        "resolve"
-    } else {
-        "trigger"
-    };
-    let details = object([
-        ("alerts", Json::text(message.lines().join("\n"))),
-        ("causes", Json::text(message.causes().join("\n"))),
-    ]);
-    let source = message.notification.group_labels.to_string();
-    let payload = object([
-        ("summary", Json::text(cut(&message.summary(), 1_024))),
-        ("source", Json::text(cut(&source, 255))),
-        ("severity", Json::text(message.severity().name())),
-        (
-            "timestamp",
-            Json::text(message.notification.decided_at.to_string()),
-        ),
-        ("custom_details", details),
-    ]);
-    let mut fields = vec![
-        ("routing_key", Json::text(&routing_key.0)),
-        ("event_action", Json::text(action)),
-        ("dedup_key", Json::text(message.identity())),
-        ("payload", payload),
-    ];
-    if !message.external_url.is_empty() {
-        fields.push(("client_url", Json::text(message.external_url)));
-    }
-    let url = Secret::new("https://events.pagerduty.com/v2/enqueue");
-    Request::post(url, &message.notification.key, &object(fields))
-}
-
-/// Opsgenie's alerts: created and closed by the same alias. `base_url` is such as
-/// `https://api.opsgenie.com`.
-pub fn opsgenie(message: &Message<'_>, base_url: &str, api_key: &Secret) -> Request {
-    let base = base_url.trim_end_matches('/');
-    let alias = message.identity();
-    let (url, body) = if message.is_over() {
-        let url = format!("{base}/v2/alerts/{alias}/close?identifierType=alias");
-        (url, object([("note", Json::text(message.summary()))]))
-    } else {
-        let priority = match message.severity() {
-            Severity::Critical => "P1",
-            Severity::Error => "P2",
-            Severity::Warning => "P3",
-            Severity::Info => "P5",
-        };
-        let mut lines = message.causes();
-        lines.extend(message.lines());
-        let labels = message.notification.common_labels();
-        let details = labels.iter().map(|(name, value)| (name, Json::text(value)));
-        let body = object([
-            ("message", Json::text(cut(&message.summary(), 130))),
-            ("alias", Json::text(&alias)),
-            ("description", Json::text(cut(&lines.join("\n"), 15_000))),
-            ("details", object(details)),
-            ("priority", Json::text(priority)),
-        ]);
-        (format!("{base}/v2/alerts"), body)
-    };
-    Request::post(Secret(url), &message.notification.key, &body)
-        .authorized(format!("GenieKey {}", api_key.0))
-}
-
-/// Slack's blocks, for an incoming webhook.
-pub fn slack(message: &Message<'_>, url: &Secret) -> Request {
-    let section = |text: String| {
-        let text = object([
-            ("type", Json::text("mrkdwn")),
-            ("text", Json::text(cut(&text, 3_000))),
-        ]);
-        object([("type", Json::text("section")), ("text", text)])
-    };
-    let header = object([
-        ("type", Json::text("plain_text")),
-        ("text", Json::text(cut(&message.summary(), 150))),
-    ]);
-    let mut blocks = vec![object([("type", Json::text("header")), ("text", header)])];
-    let causes = message.causes();
-    if !causes.is_empty() {
-        blocks.push(section(format!("*Likely causes*\n{}", mrkdwn(&causes))));
-    }
-    blocks.push(section(mrkdwn(&message.lines())));
-    let color = match (message.is_over(), message.severity()) {
-        (true, _) => "#2e7d32",
-        (false, Severity::Critical | Severity::Error) => "#c62828",
-        (false, _) => "#f9a825",
-    };
-    let attachment = object([("color", Json::text(color)), ("blocks", Json::List(blocks))]);
-    let body = object([
-        ("text", Json::text(mrkdwn(&[message.summary()]))),
-        ("attachments", Json::List(vec![attachment])),
-    ]);
-    Request::post(url.clone(), &message.notification.key, &body)
-}
-
-/// Lines as Slack's own notation, with what it takes for markup escaped.
-fn mrkdwn(lines: &[String]) -> String {
-    let escaped = lines.iter().map(|line| {
-        let line = line.replace('&', "&amp;");
-        line.replace('<', "&lt;").replace('>', "&gt;")
-    });
-    escaped.collect::<Vec<_>>().join("\n")
-}
-
-/// An adaptive card, for a workflow of Microsoft Teams.
-pub fn teams(message: &Message<'_>, url: &Secret) -> Request {
-    let block = |text: String, weight: &str| {
-        object([
-            ("type", Json::text("TextBlock")),
-            ("text", Json::text(cut(&text, 5_000))),
-            ("weight", Json::text(weight)),
-            ("wrap", Json::Bool(true)),
-        ])
-    };
-    let mut body = vec![block(message.summary(), "bolder")];
-    let causes = message.causes();
-    if !causes.is_empty() {
-        body.push(block(
-            format!("Likely causes:\n\n{}", causes.join("\n\n")),
-            "default",
-        ));
-    }
-    body.push(block(message.lines().join("\n\n"), "default"));
-    let card = object([
-        (
-            "$schema",
-            Json::text("http://adaptivecards.io/schemas/adaptive-card.json"),
-        ),
-        ("type", Json::text("AdaptiveCard")),
-        ("version", Json::text("1.4")),
-        ("body", Json::List(body)),
-    ]);
-    let attachment = object([
-        (
-            "contentType",
-            Json::text("application/vnd.microsoft.card.adaptive"),
-        ),
-        ("content", card),
-    ]);
-    let body = object([
-        ("type", Json::text("message")),
-        ("attachments", Json::List(vec![attachment])),
-    ]);
-    Request::post(url.clone(), &message.notification.key, &body)
 }

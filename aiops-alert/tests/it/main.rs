@@ -5,6 +5,8 @@ mod better;
 #[cfg(feature = "files")]
 mod conformance;
 mod correlate;
+#[cfg(feature = "email")]
+mod email;
 mod engine;
 mod expr;
 #[cfg(feature = "files")]

@@ -2,8 +2,9 @@
 
 use aiops_alert::engine::{AlertEngine, Delivery, EngineConfig, Notification};
 use aiops_alert::payload::{Message, Request, Secret, opsgenie, pagerduty, slack, teams, webhook};
-use aiops_core::Alert;
+use aiops_core::{Alert, Cause, Evidence, Fact};
 use serde_json::Value;
+use std::path::Path;
 
 use crate::support::{at, labels};
 
@@ -111,9 +112,147 @@ fn texts_are_escaped_and_cut() {
     assert!(alerts.ends_with("and 180 more"));
     let card = body(&teams(&message, &Secret::new("u")));
     let content = &card["attachments"][0]["content"];
+    assert_eq!(content["type"], "AdaptiveCard");
+    let last = &content["body"].as_array().unwrap().last().unwrap()["inlines"][0];
+    assert_eq!(last["text"], "and 180 more");
+}
+
+/// Compares with a file that was looked at; one that is not there is written for that.
+fn check(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/payload");
+    let path = path.join(name);
+    if !path.exists() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        panic!("{} is new: look at it", path.display());
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(expected.trim_end(), text.trim_end(), "{}", path.display());
+}
+
+/// With a cause, and an incident's summary.
+fn explained(count: usize) -> (AlertEngine, Notification, Notification) {
+    let (mut engine, first, last) = sent(count);
+    let causes = vec![Cause {
+        component: "db <primary>".into(),
+        metric: None,
+        score: 1.0,
+        confidence: Some(0.9),
+        evidence: vec![Evidence::supporting(Fact::Note {
+            text: "latency grew tenfold".into(),
+        })],
+    }];
+    assert!(engine.set_causes(first.incident, causes));
+    (engine, first, last)
+}
+
+#[test]
+fn each_receiver_gets_exactly_this() {
+    let (engine, first, last) = explained(2);
+    let incident = engine.incident(first.incident);
+    for (when, notification) in [("firing", &first), ("resolved", &last)] {
+        let message = Message::new(notification, incident, "https://here/?a=1&b=2");
+        let url = Secret::new("https://hooks.example/x");
+        for (name, request) in [
+            ("webhook", webhook(&message, &url, None)),
+            ("pagerduty", pagerduty(&message, &Secret::new("R"))),
+            (
+                "opsgenie",
+                opsgenie(&message, "https://api", &Secret::new("K")),
+            ),
+            ("slack", slack(&message, &url)),
+            ("teams", teams(&message, &url)),
+        ] {
+            let shown = serde_json::to_string_pretty(&body(&request)).unwrap();
+            let text = format!("POST {}\n{shown}\n", request.url.expose());
+            check(&format!("{name}-{when}.txt"), &text);
+        }
+    }
+}
+
+/// What a program that wants to do harm could put into its alerts.
+fn hostile() -> (AlertEngine, Notification) {
+    let mut engine = AlertEngine::try_from(EngineConfig::default()).unwrap();
+    for number in 0..30 {
+        let labels = labels("alertname=A")
+            .with("n", &number.to_string())
+            .with("long", &"&\u{1}\u{1F525}".repeat(100_000));
+        let text = "<&>\r\n--boundary\nBcc: x@y\n".repeat(50_000);
+        engine.receive(
+            at(0.0),
+            Alert::new(labels, at(0.0)).annotate("summary", text),
+        );
+    }
+    let notification = engine.tick(at(30.0)).remove(0);
+    (engine, notification)
+}
+
+#[test]
+fn no_alert_makes_a_message_that_its_receiver_refuses() {
+    let (mut engine, notification) = hostile();
+    let cause = Cause {
+        component: "<&\u{1}>".repeat(10_000),
+        metric: None,
+        score: 1.0,
+        confidence: None,
+        evidence: Vec::new(),
+    };
+    engine.set_causes(notification.incident, vec![cause; 3]);
+    let message = Message::new(&notification, engine.incident(notification.incident), "");
+    let secret = Secret::new("u");
+    let chars = |value: &Value| value.as_str().unwrap().chars().count();
+
+    let pager = pagerduty(&message, &secret);
+    assert!(pager.body.expose().len() < 512 * 1024);
+    let pager = body(&pager);
+    assert!(chars(&pager["payload"]["summary"]) <= 1_024);
+    assert!(chars(&pager["dedup_key"]) <= 255);
+    assert!(chars(&pager["payload"]["source"]) >= 1);
+
+    let genie = body(&opsgenie(&message, "https://api", &secret));
+    assert!(chars(&genie["message"]) <= 130 && chars(&genie["alias"]) <= 512);
+    assert!(chars(&genie["description"]) <= 15_000);
+    let details = genie["details"].as_object().unwrap().iter();
+    let details = details.map(|(name, value)| name.chars().count() + chars(value));
+    assert!(details.sum::<usize>() <= 8_000);
+
+    let slack = body(&slack(&message, &secret));
+    let blocks = slack["attachments"][0]["blocks"].as_array().unwrap();
+    assert!(chars(&blocks[0]["text"]["text"]) <= 150);
+    assert_eq!(blocks.len(), 3);
+    for block in &blocks[1..] {
+        let text = block["text"]["text"].as_str().unwrap();
+        assert!(text.chars().count() <= 3_000, "{}", text.len());
+        for escape in text.split('&').skip(1) {
+            let whole = ["amp;", "lt;", "gt;"]
+                .iter()
+                .any(|one| escape.starts_with(one));
+            assert!(whole, "{escape}");
+        }
+    }
+    assert!(blocks[2].to_string().contains("more"));
+
+    assert!(teams(&message, &secret).body.expose().len() <= 28 * 1024);
+}
+
+#[test]
+fn details_that_are_left_out_are_counted() {
+    let mut config = EngineConfig::default();
+    config.group_by = vec!["...".into()];
+    let mut engine = AlertEngine::try_from(config).unwrap();
+    let mut many = labels("alertname=A");
+    for number in 0..1_000 {
+        many = many.with(&format!("label_{number:04}"), &"x".repeat(2_000));
+    }
+    engine.receive(at(0.0), Alert::new(many, at(0.0)));
+    let notification = engine.tick(at(30.0)).remove(0);
+    let message = Message::new(&notification, None, "");
+    let genie = body(&opsgenie(&message, "https://api", &Secret::new("k")));
+    let details = genie["details"].as_object().unwrap();
+    assert!(details["label_0000"].as_str().unwrap().ends_with('…'));
     assert_eq!(
-        (&content["type"], &content["body"][0]["wrap"]),
-        (&"AdaptiveCard".into(), &true.into())
+        details["…"],
+        format!("and {} more", 1_001 - (details.len() - 1))
     );
 }
 
