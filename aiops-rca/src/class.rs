@@ -17,32 +17,50 @@ pub enum MetricClass {
     Saturation,
 }
 
+/// Where in a name a part counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    Anywhere,
+    /// Where a word begins, so that `default` is no fault and `drops` are no requests a second.
+    Word,
+}
+
 /// Parts of names, the first that is found decides.
-const PARTS: [(&str, MetricClass); 23] = [
-    ("success", MetricClass::Success),
-    ("availab", MetricClass::Success),
-    ("error", MetricClass::Errors),
-    ("fail", MetricClass::Errors),
-    ("fault", MetricClass::Errors),
-    ("exception", MetricClass::Errors),
-    ("5xx", MetricClass::Errors),
-    ("lat_", MetricClass::Latency),
-    ("latency", MetricClass::Latency),
-    ("duration", MetricClass::Latency),
-    ("response_time", MetricClass::Latency),
-    ("delay", MetricClass::Latency),
-    ("_p50", MetricClass::Latency),
-    ("_p90", MetricClass::Latency),
-    ("_p95", MetricClass::Latency),
-    ("_p99", MetricClass::Latency),
-    ("request", MetricClass::Traffic),
-    ("workload", MetricClass::Traffic),
-    ("throughput", MetricClass::Traffic),
-    ("qps", MetricClass::Traffic),
-    ("rps", MetricClass::Traffic),
-    ("traffic", MetricClass::Traffic),
-    ("calls", MetricClass::Traffic),
+const PARTS: [(&str, At, MetricClass); 24] = [
+    ("success", At::Anywhere, MetricClass::Success),
+    ("unavailab", At::Anywhere, MetricClass::Errors),
+    ("availab", At::Anywhere, MetricClass::Success),
+    ("error", At::Anywhere, MetricClass::Errors),
+    ("fail", At::Word, MetricClass::Errors),
+    ("fault", At::Word, MetricClass::Errors),
+    ("exception", At::Anywhere, MetricClass::Errors),
+    ("5xx", At::Anywhere, MetricClass::Errors),
+    ("lat_", At::Word, MetricClass::Latency),
+    ("latency", At::Anywhere, MetricClass::Latency),
+    ("duration", At::Anywhere, MetricClass::Latency),
+    ("response_time", At::Anywhere, MetricClass::Latency),
+    ("delay", At::Anywhere, MetricClass::Latency),
+    ("p50", At::Word, MetricClass::Latency),
+    ("p90", At::Word, MetricClass::Latency),
+    ("p95", At::Word, MetricClass::Latency),
+    ("p99", At::Word, MetricClass::Latency),
+    ("request", At::Anywhere, MetricClass::Traffic),
+    ("workload", At::Anywhere, MetricClass::Traffic),
+    ("throughput", At::Anywhere, MetricClass::Traffic),
+    ("qps", At::Word, MetricClass::Traffic),
+    ("rps", At::Word, MetricClass::Traffic),
+    ("traffic", At::Anywhere, MetricClass::Traffic),
+    ("calls", At::Word, MetricClass::Traffic),
 ];
+
+/// Whether a word begins at this place: after a separator, or as in `requestErrors`.
+fn begins_word(name: &[u8], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|before| name[before]) else {
+        return true;
+    };
+    !before.is_ascii_alphanumeric()
+        || (name[at].is_ascii_uppercase() && !before.is_ascii_uppercase())
+}
 
 impl MetricClass {
     /// The class that the name of a metric suggests, in any case; [`Saturation`](Self::Saturation)
@@ -56,11 +74,22 @@ impl MetricClass {
     /// assert_eq!(MetricClass::of("memory_bytes"), MetricClass::Saturation);
     /// ```
     pub fn of(name: &str) -> Self {
-        let name = name.to_ascii_lowercase();
+        let name = name.as_bytes();
+        let mut first = PARTS.len();
+        for at in 0..name.len() {
+            let (rest, own) = (&name[at..], name[at].to_ascii_lowercase());
+            let word = begins_word(name, at);
+            let found = PARTS[..first].iter().position(|(part, place, _)| {
+                part.as_bytes()[0] == own
+                    && (word || *place == At::Anywhere)
+                    && (rest.get(..part.len()))
+                        .is_some_and(|start| start.eq_ignore_ascii_case(part.as_bytes()))
+            });
+            first = found.unwrap_or(first);
+        }
         PARTS
-            .iter()
-            .find(|(part, _)| name.contains(part))
-            .map_or(Self::Saturation, |(_, class)| *class)
+            .get(first)
+            .map_or(Self::Saturation, |(.., class)| *class)
     }
 
     /// Weights of a rise and of a fall: a latency that falls is seldom a failure.
@@ -75,3 +104,36 @@ impl MetricClass {
 
 /// What a move in the good direction counts: it may still be a sign.
 const GOOD_NEWS: f64 = 0.3;
+
+#[cfg(test)]
+mod tests {
+    use super::MetricClass::{self, Errors, Latency, Saturation, Success, Traffic};
+
+    #[test]
+    fn names_of_several_habits() {
+        let names = [
+            ("HTTPErrors", Errors),
+            ("lookup_failures_total", Errors),
+            ("unavailable_ratio", Errors),
+            ("availability_Average", Success),
+            ("request_success_rate", Success),
+            ("http_5xx", Errors),
+            ("lat_90", Latency),
+            ("server.p99", Latency),
+            ("ResponseP95", Latency),
+            ("requestLatency", Latency),
+            ("httpRequestCount", Traffic),
+            ("rps", Traffic),
+            ("rpc_calls", Traffic),
+            ("default_pool_size", Saturation),
+            ("packet_drops", Saturation),
+            ("latest_offset", Saturation),
+            ("flat_files", Saturation),
+            ("", Saturation),
+            ("größe", Saturation),
+        ];
+        for (name, class) in names {
+            assert_eq!(MetricClass::of(name), class, "{name}");
+        }
+    }
+}

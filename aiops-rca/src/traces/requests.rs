@@ -1,6 +1,6 @@
 //! Spans and lines as numbers: what is compared before and after.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::ops::Range;
 use std::time::Duration;
@@ -80,36 +80,54 @@ struct Names<K> {
 }
 
 impl<K: Copy + Ord + Hash> Names<K> {
-    fn new(names: impl Iterator<Item = K>) -> Self {
-        let distinct: HashSet<K> = names.collect();
-        let mut sorted: Vec<K> = distinct.into_iter().collect();
+    /// With the number of each name that is given. Each is hashed once.
+    fn new(names: impl Iterator<Item = K>) -> (Self, Vec<u32>) {
+        let mut numbers: HashMap<K, u32> = HashMap::new();
+        let mut last = None;
+        let mut of: Vec<u32> = names
+            .map(|name| match last {
+                Some((known, number)) if known == name => number,
+                _ => {
+                    let next = numbers.len() as u32;
+                    let number = *numbers.entry(name).or_insert(next);
+                    last = Some((name, number));
+                    number
+                }
+            })
+            .collect();
+        let mut sorted: Vec<(K, u32)> = numbers.drain().collect();
         sorted.sort_unstable();
-        let numbers = sorted.iter().copied().zip(0..).collect();
-        Self { sorted, numbers }
-    }
-
-    fn of(&self, name: K) -> u32 {
-        self.numbers[&name]
+        let mut places = vec![0_u32; sorted.len()];
+        for ((_, first_seen), place) in sorted.iter().zip(0..) {
+            places[*first_seen as usize] = place;
+        }
+        for number in &mut of {
+            *number = places[*number as usize];
+        }
+        let sorted: Vec<K> = sorted.into_iter().map(|(name, _)| name).collect();
+        numbers.extend(sorted.iter().copied().zip(0..));
+        (Self { sorted, numbers }, of)
     }
 }
 
-/// One component in one request.
-#[derive(Default)]
-struct Visit {
-    asked: BTreeSet<u32>,
-    features: BTreeSet<Feature>,
+/// What a component was asked or showed in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    /// It was there.
+    Visited,
+    /// It was asked for this operation.
+    Asked(u32),
+    Shows(Feature),
 }
 
-/// A visit with the begin and the number of its request.
-type Row = (Timestamp, u32, BTreeSet<Feature>);
+/// Request, component, and what is known of the two.
+type Note = (u32, u32, Item);
 
 impl<'a> Requests<'a> {
     pub(super) fn new(spans: &[Span<'a>], logs: &[LogLine<'a>], resolution: Duration) -> Self {
-        let components = Names::new(spans.iter().map(|span| span.component));
-        let operations = Names::new(spans.iter().map(|span| span.operation));
-        let traces = Names::new(spans.iter().map(|span| span.trace));
-        let of_trace: Vec<u32> = spans.iter().map(|span| traces.of(span.trace)).collect();
-        let of_component: Vec<u32> = spans.iter().map(|s| components.of(s.component)).collect();
+        let (components, of_component) = Names::new(spans.iter().map(|span| span.component));
+        let (operations, of_operation) = Names::new(spans.iter().map(|span| span.operation));
+        let (traces, of_trace) = Names::new(spans.iter().map(|span| span.trace));
         let parents = parents(spans, &of_trace);
 
         let mut starts = vec![None; traces.sorted.len()];
@@ -119,24 +137,28 @@ impl<'a> Requests<'a> {
         }
         let starts: Vec<Timestamp> = starts.into_iter().flatten().collect();
 
-        let mut visits: BTreeMap<(u32, u32), Visit> = BTreeMap::new();
-        let mut callees: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        let mut notes: Vec<Note> = Vec::with_capacity(spans.len() + logs.len());
+        let mut calls: Vec<(u32, u32)> = Vec::new();
         for (index, span) in spans.iter().enumerate() {
-            let own = of_component[index];
-            let visit = visits.entry((of_trace[index], own)).or_default();
+            let (trace, own) = (of_trace[index], of_component[index]);
+            let operation = of_operation[index];
             let caller = parents[index].map(|parent| of_component[parent]);
-            if caller != Some(own) {
-                visit.asked.insert(operations.of(span.operation));
-                if let Some(caller) = caller {
-                    callees.entry(caller).or_default().insert(own);
-                }
-            }
+            let item = if caller == Some(own) {
+                Item::Visited
+            } else {
+                calls.extend(caller.map(|caller| (caller, own)));
+                Item::Asked(operation)
+            };
+            notes.push((trace, own, item));
             if span.failed {
-                let operation = operations.of(span.operation);
-                visit.features.insert(Feature::Failed(operation));
+                notes.push((trace, own, Item::Shows(Feature::Failed(operation))));
             }
         }
-        let (miner, ignored_lines) = read(logs, &traces, &components, &mut visits);
+        let mut callees: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for (caller, callee) in calls {
+            callees.entry(caller).or_default().insert(callee);
+        }
+        let (miner, ignored_lines) = read(logs, &traces, &components, &mut notes);
         let (links, waits) = waits(spans, &parents, &of_component, resolution);
         let mut requests = Self {
             components: components.sorted,
@@ -152,37 +174,59 @@ impl<'a> Requests<'a> {
             miner,
             ignored_lines,
         };
-        requests.group(visits);
+        requests.group(notes);
         requests
     }
 
-    /// Groups the visits by what was asked.
-    fn group(&mut self, visits: BTreeMap<(u32, u32), Visit>) {
-        let mut kinds: BTreeMap<(u32, BTreeSet<u32>), Vec<Row>> = BTreeMap::new();
-        for ((trace, component), visit) in visits {
+    /// Groups visits of a component by what was asked.
+    fn group(&mut self, mut notes: Vec<Note>) {
+        notes.sort_unstable();
+        notes.dedup();
+        // What was asked of a component, by number; the visits of each, and what each of them shows.
+        let mut sets: HashMap<Vec<u32>, u32> = HashMap::new();
+        let mut visits: Vec<(u32, u32, Timestamp, u32, &[Note])> = Vec::new();
+        let mut asked = Vec::new();
+        for notes in notes.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let (trace, component, _) = notes[0];
+            asked.clear();
+            let mut features = notes;
+            while let [(.., item @ (Item::Visited | Item::Asked(_))), rest @ ..] = features {
+                asked.extend(match item {
+                    Item::Asked(operation) => Some(*operation),
+                    _ => None,
+                });
+                features = rest;
+            }
+            let next = sets.len() as u32;
+            let set = match sets.get(&asked) {
+                Some(set) => *set,
+                None => *sets.entry(asked.clone()).or_insert(next),
+            };
             let start = self.starts[trace as usize];
-            let kind = kinds.entry((component, visit.asked)).or_default();
-            kind.push((start, trace, visit.features));
+            visits.push((component, set, start, trace, features));
         }
-        let mut shown: BTreeMap<(u32, Feature, usize), Vec<u32>> = BTreeMap::new();
-        for ((component, _), mut rows) in kinds {
-            rows.sort_by_key(|row| (row.0, row.1));
-            let from = self.asked.len();
-            for (place, (start, _, features)) in rows.into_iter().enumerate() {
-                self.asked.push(start);
-                for feature in features {
-                    let places = shown.entry((component, feature, self.kinds.len()));
-                    places.or_default().push(place as u32);
-                }
+        visits.sort_unstable_by_key(|visit| (visit.0, visit.1, visit.2, visit.3));
+        let mut shown: Vec<(u32, Feature, usize, u32)> = Vec::new();
+        for same in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let (kind, from) = (self.kinds.len(), self.asked.len());
+            let component = same[0].0;
+            for ((.., start, _, features), place) in same.iter().zip(0..) {
+                self.asked.push(*start);
+                shown.extend(features.iter().filter_map(|(.., item)| match item {
+                    Item::Shows(feature) => Some((component, *feature, kind, place)),
+                    _ => None,
+                }));
             }
             self.kinds.push(Group {
                 key: component,
                 rows: from..self.asked.len(),
             });
         }
-        for ((component, feature, kind), places) in shown {
+        shown.sort_unstable();
+        for same in shown.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
+            let (component, feature, kind, _) = same[0];
             let from = self.places.len();
-            self.places.extend(places);
+            self.places.extend(same.iter().map(|row| row.3));
             self.shown.push(Shown {
                 component,
                 feature,
@@ -204,44 +248,59 @@ impl<'a> Requests<'a> {
     }
 }
 
-/// The place of each span's parent.
+/// The place of each span's parent; the first of those with its name.
 fn parents(spans: &[Span<'_>], of_trace: &[u32]) -> Vec<Option<usize>> {
-    let mut places: HashMap<(u32, SpanId), usize> = HashMap::with_capacity(spans.len());
-    for (index, span) in spans.iter().enumerate() {
-        places.entry((of_trace[index], span.id)).or_insert(index);
-    }
+    let mut places: Vec<(u32, SpanId, usize)> = spans
+        .iter()
+        .enumerate()
+        .map(|(index, span)| (of_trace[index], span.id, index))
+        .collect();
+    places.sort_unstable();
     let parents = spans.iter().enumerate().map(|(index, span)| {
-        let parent = places.get(&(of_trace[index], span.parent?)).copied();
-        parent.filter(|parent| *parent != index)
+        let (trace, id) = (of_trace[index], span.parent?);
+        let at = places.partition_point(|place| (place.0, place.1) < (trace, id));
+        let parent = places
+            .get(at)
+            .filter(|place| (place.0, place.1) == (trace, id));
+        parent
+            .map(|place| place.2)
+            .filter(|parent| *parent != index)
     });
     parents.collect()
 }
 
-/// Adds the templates of the lines to the visits they belong to; answers how many belong to none, too.
+/// Notes the templates of the lines where they belong; answers how many belong to none, too.
 fn read(
     logs: &[LogLine<'_>],
     traces: &Names<TraceId>,
     components: &Names<&str>,
-    visits: &mut BTreeMap<(u32, u32), Visit>,
+    notes: &mut Vec<Note>,
 ) -> (TemplateMiner, usize) {
     let mut miner = TemplateMiner::try_from(TemplateMinerConfig::default())
         .unwrap_or_else(|_| unreachable!("the defaults are in range"));
+    let mut visits: Vec<(u32, u32)> = notes.iter().map(|note| (note.0, note.1)).collect();
+    visits.sort_unstable();
+    visits.dedup();
+    let mut ignored = 0;
     let mut found: Vec<((u32, u32), TemplateId, Severity)> = Vec::with_capacity(logs.len());
     for line in logs {
         let trace = line.trace.and_then(|trace| traces.numbers.get(&trace));
         let component = components.numbers.get(line.component);
-        if let (Some(&trace), Some(&component)) = (trace, component) {
-            let template = miner.observe(line.message);
-            found.push(((trace, component), template, line.severity));
+        let visit = trace.copied().zip(component.copied());
+        let visit = visit.filter(|visit| visits.binary_search(visit).is_ok());
+        match visit {
+            Some(visit) => found.push((visit, miner.observe(line.message), line.severity)),
+            None => ignored += 1,
         }
     }
-    let ignored = logs.len() - found.len();
-    for (visit, template, severity) in found {
-        if let Some(visit) = visits.get_mut(&visit) {
-            let template = miner.current(template);
-            visit.features.insert(Feature::Template(template, severity));
-        }
-    }
+    notes.extend(
+        found
+            .into_iter()
+            .map(|((trace, component), template, severity)| {
+                let feature = Feature::Template(miner.current(template), severity);
+                (trace, component, Item::Shows(feature))
+            }),
+    );
     (miner, ignored)
 }
 
