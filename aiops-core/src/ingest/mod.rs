@@ -19,6 +19,8 @@ pub mod alertmanager;
 mod batch;
 #[cfg(feature = "csv")]
 pub mod csv;
+#[cfg(any(feature = "remote-write", feature = "otlp"))]
+mod exponential;
 pub mod influx;
 mod interner;
 mod limits;

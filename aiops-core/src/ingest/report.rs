@@ -25,8 +25,10 @@ pub struct Report {
     pub samples: u64,
     /// Exemplars, which are left out.
     pub exemplars: u64,
-    /// Native histograms, which are left out.
+    /// Native and exponential histograms taken; their buckets are among the samples.
     pub histograms: u64,
+    /// Samples that were made of those.
+    pub histogram_samples: u64,
     /// Fields that are text, which are left out.
     pub texts: u64,
     /// Links between spans, which are left out.
@@ -40,7 +42,6 @@ impl Report {
     pub fn ignored(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
             ("exemplars", self.exemplars),
-            ("histograms", self.histograms),
             ("texts", self.texts),
             ("links", self.links),
             ("truncated", self.truncated),

@@ -1,44 +1,37 @@
 //! Metrics.
 
-use std::collections::HashMap;
-
+use super::attributes::{labels_of, resource_labels};
 use super::logs::time;
 use super::node::Node;
+use super::tracks::{Progress, Tracks};
 use super::{Encoding, Error, STALE, read, schema};
+use crate::ingest::exponential::{Exponential, le};
 use crate::ingest::{Batch, Limits, MetricMetadata, Report};
-use crate::{AnyValue, Attributes, LabelError, Labels, METRIC_NAME, Timestamp};
-
-/// Attributes of a resource that become labels under their own name.
-const PROMOTED: [&str; 7] = [
-    "host.name",
-    "deployment.environment",
-    "deployment.environment.name",
-    "k8s.namespace.name",
-    "k8s.pod.name",
-    "k8s.node.name",
-    "container.name",
-];
+use crate::{LabelError, Labels, METRIC_NAME, Timestamp};
 
 const DELTA: u64 = 1;
+const CUMULATIVE: u64 = 2;
 /// Flag of a point that says that it has no value.
 const NO_VALUE: u64 = 1;
 
-/// Reads requests for metrics, and adds delta values up to cumulative ones.
+/// Reads requests for metrics, adds delta values up to cumulative ones, and marks restarts.
 ///
-/// What delta series have reached is kept as long as the decoder; a restart starts them at zero
-/// again, which reads as a counter reset.
+/// What series have reached is kept as long as the decoder; a restart of the decoder starts delta
+/// series at zero again, which reads as a counter reset.
 #[derive(Clone, Debug)]
 pub struct MetricsDecoder {
-    capacity: usize,
-    totals: HashMap<Labels, f64>,
+    tracks: Tracks,
 }
 
 impl MetricsDecoder {
-    /// Keeps the totals of at most `capacity` delta series; points of further ones are refused.
+    /// Keeps the totals of at most `capacity` delta series; points of further ones are refused. A
+    /// delta exponential histogram counts as one and takes up to 160 numbers.
+    ///
+    /// It also keeps the start times of at most `capacity` cumulative series. Restarts of further
+    /// ones are only seen where their values fall.
     pub fn new(capacity: usize) -> Self {
         Self {
-            capacity,
-            totals: HashMap::new(),
+            tracks: Tracks::new(capacity),
         }
     }
 
@@ -93,13 +86,15 @@ type Fault = (&'static str, String);
 struct Metric<'a> {
     name: &'a str,
     resource: &'a [(String, String)],
-    is_delta: bool,
+    progress: Progress,
 }
 
 /// One point: its labels but the metric's name, and its time.
 struct Point<'a> {
     labels: Vec<(String, String)>,
     time: Timestamp,
+    /// Since when its value counts.
+    start: Option<Timestamp>,
     node: &'a Node<'a>,
     has_value: bool,
 }
@@ -137,7 +132,11 @@ impl Request<'_> {
         let shared = Metric {
             name: metric.text("name"),
             resource,
-            is_delta: data.whole("aggregationTemporality") == DELTA,
+            progress: match data.whole("aggregationTemporality") {
+                DELTA => Progress::Delta,
+                CUMULATIVE if kind != "sum" || data.flag("isMonotonic") => Progress::Grows,
+                _ => Progress::Level,
+            },
         };
         for node in data.list("dataPoints") {
             self.point += 1;
@@ -194,15 +193,13 @@ impl Request<'_> {
         let point = Point {
             labels: labels_of(&node.attributes("attributes")),
             time: time(node, "timeUnixNano").ok_or_else(no_time)?,
+            start: time(node, "startTimeUnixNano"),
             has_value: node.whole("flags") & NO_VALUE == 0,
             node,
         };
         match kind {
             "histogram" => self.histogram(metric, &point),
-            "exponentialHistogram" => {
-                self.report.histograms += 1;
-                self.sum_and_count(metric, &point)
-            }
+            "exponentialHistogram" => self.exponential(metric, &point),
             "summary" => self.summary(metric, &point),
             _ => {
                 let value = node.number("asDouble").or_else(|| node.number("asInt"));
@@ -223,13 +220,39 @@ impl Request<'_> {
         let bounds = bounds.iter().map(Node::as_number);
         for (count, bound) in counts.iter().zip(bounds.chain([Some(f64::INFINITY)])) {
             total += count.as_number().unwrap_or(0.0);
-            let le = match bound.unwrap_or(f64::NAN) {
-                f64::INFINITY => "+Inf".to_owned(),
-                bound => bound.to_string(),
-            };
+            let le = le(bound.unwrap_or(f64::NAN));
             self.sample(metric, point, "_bucket", Some(("le", &le)), total)?;
         }
         self.sum_and_count(metric, point)
+    }
+
+    fn exponential(&mut self, metric: &Metric<'_>, point: &Point<'_>) -> Result<(), Fault> {
+        let before = self.batch.sample_count();
+        if point.has_value {
+            let mut found = exponential_of(point.node).map_err(|what| ("buckets", what))?;
+            if let Progress::Delta = metric.progress {
+                let labels = self.labels(metric, point, "", None)?;
+                let tracks = &mut self.decoder.tracks;
+                found = tracks.merged(&labels, point.start, point.time, found)?;
+            }
+            let bounds = found.cumulative().map_err(|what| ("buckets", what))?;
+            // They are totals already.
+            let totals = Metric {
+                progress: match metric.progress {
+                    Progress::Delta => Progress::Level,
+                    other => other,
+                },
+                ..*metric
+            };
+            for (bound, count) in bounds {
+                let le = le(bound);
+                self.sample(&totals, point, "_bucket", Some(("le", &le)), count)?;
+            }
+        }
+        self.sum_and_count(metric, point)?;
+        self.report.histograms += 1;
+        self.report.histogram_samples += (self.batch.sample_count() - before) as u64;
+        Ok(())
     }
 
     fn summary(&mut self, metric: &Metric<'_>, point: &Point<'_>) -> Result<(), Fault> {
@@ -257,6 +280,30 @@ impl Request<'_> {
         extra: Option<(&str, &str)>,
         value: f64,
     ) -> Result<(), Fault> {
+        let labels = self.labels(metric, point, ending, extra)?;
+        let (start, time) = (point.start, point.time);
+        let tracks = &mut self.decoder.tracks;
+        let (restart, value) = match metric.progress {
+            _ if !point.has_value => (None, STALE),
+            Progress::Level => (None, value),
+            Progress::Grows => (tracks.restart(&labels, start, time), value),
+            Progress::Delta => (None, tracks.total(&labels, start, time, value)?),
+        };
+        self.batch.start_series(labels);
+        if let Some(restart) = restart {
+            self.batch.push(restart, 0.0);
+        }
+        self.batch.push(time, value);
+        Ok(())
+    }
+
+    fn labels(
+        &mut self,
+        metric: &Metric<'_>,
+        point: &Point<'_>,
+        ending: &str,
+        extra: Option<(&str, &str)>,
+    ) -> Result<Labels, Fault> {
         let name = format!("{}{ending}", metric.name);
         let own = point.labels.iter().chain(metric.resource);
         // An attribute of the point hides one of the resource.
@@ -280,93 +327,28 @@ impl Request<'_> {
             return Err(("too-long-labels", what));
         }
         self.label_bytes += bytes;
-        let labels = Labels::from_pairs(&mut pairs).map_err(|error| match error {
+        Labels::from_pairs(&mut pairs).map_err(|error| match error {
             LabelError::EmptyName => ("empty-label-name", error.to_string()),
             _ => ("duplicate-label", error.to_string()),
-        })?;
-        let value = match (point.has_value, metric.is_delta) {
-            (false, _) => STALE,
-            (true, false) => value,
-            (true, true) => self.total(&labels, value)?,
+        })
+    }
+}
+
+/// The buckets of a point.
+fn exponential_of(node: &Node<'_>) -> Result<Exponential, String> {
+    let scale = i32::try_from(node.signed("scale")).unwrap_or(i32::MAX);
+    let threshold = node.number("zeroThreshold").unwrap_or(0.0);
+    let mut found = Exponential::new(scale, threshold, node.whole("zeroCount") as f64)?;
+    for (is_negative, side) in [(true, "negative"), (false, "positive")] {
+        let Some(side) = node.get(side) else {
+            continue;
         };
-        self.batch.start_series(labels);
-        self.batch.push(point.time, value);
-        Ok(())
-    }
-
-    fn total(&mut self, labels: &Labels, value: f64) -> Result<f64, Fault> {
-        let capacity = self.decoder.capacity;
-        let known = self.decoder.totals.len();
-        match self.decoder.totals.get_mut(labels) {
-            Some(total) => {
-                *total += value;
-                Ok(*total)
-            }
-            None if known < capacity => {
-                self.decoder.totals.insert(labels.clone(), value);
-                Ok(value)
-            }
-            None => {
-                let what = format!("more than {capacity} delta series");
-                Err(("delta-capacity", what))
-            }
+        let offset = i64::from(i32::try_from(side.signed("offset")).unwrap_or(i32::MAX));
+        for (bucket, count) in (offset..).zip(side.list("bucketCounts")) {
+            let count = count.as_number().filter(|count| *count >= 0.0);
+            let count = count.ok_or_else(|| format!("expected a count in bucket {bucket}"))?;
+            found.add(is_negative, bucket, count);
         }
     }
-}
-
-fn resource_labels(attributes: &Attributes) -> Vec<(String, String)> {
-    let of = |name: &str| {
-        let found = attributes.iter().find(|(own, _)| own == name);
-        found.map(|(_, value)| text_of(value)).unwrap_or_default()
-    };
-    let job = match of("service.namespace") {
-        namespace if namespace.is_empty() => of("service.name"),
-        namespace => format!("{namespace}/{}", of("service.name")),
-    };
-    let mut labels = vec![
-        ("job".to_owned(), job),
-        ("instance".to_owned(), of("service.instance.id")),
-    ];
-    labels.extend(PROMOTED.map(|name| (name.to_owned(), of(name))));
-    labels.retain(|(_, value)| !value.is_empty());
-    labels
-}
-
-fn labels_of(attributes: &Attributes) -> Vec<(String, String)> {
-    let pairs = attributes.iter();
-    pairs
-        .map(|(name, value)| (name.clone(), text_of(value)))
-        .collect()
-}
-
-/// A value as the text of a label.
-fn text_of(value: &AnyValue) -> String {
-    match value {
-        AnyValue::Empty => String::new(),
-        AnyValue::Text(text) => text.clone(),
-        AnyValue::Bool(value) => value.to_string(),
-        AnyValue::Int(value) => value.to_string(),
-        AnyValue::Double(value) => value.to_string(),
-        AnyValue::Bytes(bytes) => {
-            let mut text = String::with_capacity(2 * bytes.len());
-            for byte in bytes {
-                text.extend(
-                    [byte >> 4, byte & 15]
-                        .map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or_default()),
-                );
-            }
-            text
-        }
-        AnyValue::Array(values) => {
-            let texts: Vec<_> = values.iter().map(text_of).collect();
-            format!("[{}]", texts.join(","))
-        }
-        AnyValue::Map(fields) => {
-            let fields = fields.iter();
-            let texts: Vec<_> = fields
-                .map(|(name, value)| format!("{name}={}", text_of(value)))
-                .collect();
-            format!("{{{}}}", texts.join(","))
-        }
-    }
+    Ok(found)
 }

@@ -20,14 +20,15 @@
 //! | `service.name` (behind `service.namespace` and `/`), `service.instance.id` of the resource | labels `job` and `instance` |
 //! | `host.name`, `deployment.environment`, `deployment.environment.name`, `k8s.namespace.name`, `k8s.pod.name`, `k8s.node.name`, `container.name` of the resource | labels, as they are; other attributes of the resource are left out |
 //! | gauges, cumulative sums | samples |
-//! | delta sums and histograms | added up to cumulative ones, within one [`MetricsDecoder`] |
+//! | delta sums and histograms | added up to cumulative ones, within one [`MetricsDecoder`]; a point that overlaps what was added already, as one sent again does, is refused |
+//! | a cumulative series whose start time moved behind its last point | a sample of 0 at the new start, so that the restart is seen even where the value has not fallen |
 //! | histograms | `_bucket` with the label `le`, `_sum`, `_count` |
-//! | exponential histograms | `_sum` and `_count`; the buckets are left out, counted in the [`Report`](super::Report) |
+//! | exponential histograms | as histograms: at most four bounds for each doubling and 160 in all, exact at the bounds that stay, whatever the sender's scale becomes |
+//! | smallest and largest value of a histogram | left out |
 //! | summaries | the series of their quantiles, `_sum`, `_count` |
 //! | a point without a value (flag 1) | [`STALE`] |
 //! | exemplars | left out, counted in the [`Report`](super::Report) |
 //! | a point without a time, with a repeated attribute or without a metric's name | the point is refused, counted by reason |
-
 //!
 //! | in a request for traces | becomes |
 //! |---|---|
@@ -40,11 +41,13 @@
 //! What a receiver answers is made by [`accepted`] and [`rejected`].
 
 mod answer;
+mod attributes;
 mod logs;
 mod metrics;
 mod node;
 mod schema;
 mod spans;
+mod tracks;
 
 pub use answer::{accepted, rejected};
 pub use logs::decode_logs;

@@ -52,6 +52,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// As [`whole`](Self::whole), of a number that may be negative.
+    pub(super) fn signed(&self, name: &str) -> i64 {
+        match self.get(name) {
+            Some(Self::Int(value)) => *value,
+            Some(Self::Text(text)) => text.parse().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.get(name), Some(Self::Bool(true)))
     }

@@ -1,6 +1,7 @@
 //! The messages of the protocol, and the decoder that follows them.
 
 use super::super::protobuf::{BYTES, FIXED64, Reader, VARINT, WireError};
+use super::super::varint;
 use super::Error;
 use super::node::Node;
 
@@ -18,6 +19,8 @@ pub(super) enum Type {
     Bool,
     /// A varint.
     Int,
+    /// A varint that keeps small negative numbers short.
+    Signed,
     Fixed64,
     Double,
     One(&'static Message),
@@ -25,9 +28,12 @@ pub(super) enum Type {
     /// Numbers, packed or one by one.
     ManyFixed64,
     ManyDouble,
+    ManyInt,
 }
 
-use Type::{Bool, Bytes, Double, Fixed64, Int, Many, ManyDouble, ManyFixed64, One, Text};
+use Type::{
+    Bool, Bytes, Double, Fixed64, Int, Many, ManyDouble, ManyFixed64, ManyInt, One, Signed, Text,
+};
 
 pub(super) static METRICS_REQUEST: Message =
     Message(&[(1, "resourceMetrics", Many(&RESOURCE_METRICS))]);
@@ -53,6 +59,7 @@ static POINTS: Message = Message(&[
     (3, "isMonotonic", Bool),
 ]);
 static NUMBER_POINT: Message = Message(&[
+    (2, "startTimeUnixNano", Fixed64),
     (3, "timeUnixNano", Fixed64),
     (4, "asDouble", Double),
     (5, "exemplars", Many(&NOTHING)),
@@ -65,6 +72,7 @@ static HISTOGRAM: Message = Message(&[
     (2, "aggregationTemporality", Int),
 ]);
 static HISTOGRAM_POINT: Message = Message(&[
+    (2, "startTimeUnixNano", Fixed64),
     (3, "timeUnixNano", Fixed64),
     (4, "count", Fixed64),
     (5, "sum", Double),
@@ -80,12 +88,19 @@ static EXPONENTIAL: Message = Message(&[
 ]);
 static EXPONENTIAL_POINT: Message = Message(&[
     (1, "attributes", Many(&KEY_VALUE)),
+    (2, "startTimeUnixNano", Fixed64),
     (3, "timeUnixNano", Fixed64),
     (4, "count", Fixed64),
     (5, "sum", Double),
+    (6, "scale", Signed),
+    (7, "zeroCount", Fixed64),
+    (8, "positive", One(&BUCKETS)),
+    (9, "negative", One(&BUCKETS)),
     (10, "flags", Int),
     (11, "exemplars", Many(&NOTHING)),
+    (14, "zeroThreshold", Double),
 ]);
+static BUCKETS: Message = Message(&[(1, "offset", Signed), (2, "bucketCounts", ManyInt)]);
 static SUMMARY: Message = Message(&[(1, "dataPoints", Many(&SUMMARY_POINT))]);
 static SUMMARY_POINT: Message = Message(&[
     (3, "timeUnixNano", Fixed64),
@@ -210,7 +225,7 @@ impl Decoder {
             };
             self.count()?;
             match kind {
-                Many(_) | ManyFixed64 | ManyDouble => {
+                Many(_) | ManyFixed64 | ManyDouble | ManyInt => {
                     let list = list_of(&mut fields, name);
                     self.repeated(&mut reader, tag.wire, kind, depth, list)?;
                 }
@@ -234,14 +249,20 @@ impl Decoder {
         let element = match kind {
             ManyFixed64 => Fixed64,
             ManyDouble => Double,
+            ManyInt => Int,
             Many(message) => One(message),
             other => other,
         };
         if wire == BYTES && !matches!(kind, Many(_)) {
             let mut packed = reader.message()?;
+            let wire = if matches!(kind, ManyInt) {
+                VARINT
+            } else {
+                FIXED64
+            };
             while !packed.is_at_end() {
                 self.count()?;
-                list.push(self.single(&mut packed, FIXED64, element, depth)?);
+                list.push(self.single(&mut packed, wire, element, depth)?);
             }
             return Ok(());
         }
@@ -268,6 +289,7 @@ impl Decoder {
             (Bytes, BYTES) => Node::Bytes(reader.bytes()?),
             (Bool, VARINT) => Node::Bool(reader.varint()? != 0),
             (Int, VARINT) => Node::Int(reader.varint()? as i64),
+            (Signed, VARINT) => Node::Int(varint::unzigzag(reader.varint()?)),
             (Fixed64, FIXED64) => Node::Int(reader.fixed64()? as i64),
             (Double, FIXED64) => Node::Double(f64::from_bits(reader.fixed64()?)),
             (One(message), BYTES) => self.message(reader.message()?, message, depth + 1)?,

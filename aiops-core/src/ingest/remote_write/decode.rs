@@ -5,6 +5,7 @@ use super::super::protobuf::{BYTES, Reader, Tag, VARINT, WireError};
 use super::super::{Batch, LabelInterner, Limits, MetricMetadata, Report};
 use super::Error;
 use super::labels::{Fault, Pairs, bad_time, kind_name, sample, too_many};
+use super::native::Expander;
 use crate::Labels;
 
 /// First byte of a field of a series: number and wire type.
@@ -20,6 +21,12 @@ pub(super) fn request(
     let mut request = Request {
         max_samples: batch.values.len().saturating_add(limits.max_samples),
         max_metadata: batch.metadata.len().saturating_add(limits.max_metadata),
+        expander: Expander {
+            limits,
+            max_samples: batch.values.len().saturating_add(limits.max_samples),
+            label_bytes: 0,
+        },
+        histograms: Vec::new(),
         limits,
         interner,
         batch,
@@ -27,6 +34,7 @@ pub(super) fn request(
     };
     let mut reader = Reader::new(bytes);
     while !reader.is_at_end() {
+        request.histograms.clear();
         let offset = reader.at;
         match reader.tag()? {
             Tag {
@@ -61,10 +69,13 @@ struct Request<'a> {
     interner: &'a mut LabelInterner,
     batch: &'a mut Batch,
     report: Report,
+    expander: Expander<'a>,
+    /// Those of the series at hand.
+    histograms: Vec<Reader<'a>>,
 }
 
-impl Request<'_> {
-    fn series(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
+impl<'a> Request<'a> {
+    fn series(&mut self, mut reader: Reader<'a>) -> Result<(), Error> {
         let (offset, whole) = (reader.at, reader);
         let key = label_fields(&mut reader)?;
         let mark = self.batch.mark();
@@ -94,12 +105,18 @@ impl Request<'_> {
                 .get(KeyKind::RemoteWrite, key, || read_labels(whole, limits)),
         };
         match labels {
-            Ok(_) if end == mark.samples => {}
-            Ok(labels) => self.batch.series.push((labels, mark.samples..end)),
+            Ok(_) if end == mark.samples && self.histograms.is_empty() => {}
+            Ok(labels) => {
+                if end > mark.samples {
+                    self.batch.series.push((labels.clone(), mark.samples..end));
+                }
+                self.expander
+                    .add(&labels, &self.histograms, self.batch, &mut self.report)?;
+            }
             Err((reason, what)) => {
-                let samples = (end - mark.samples) as u64;
+                let samples = end - mark.samples + self.histograms.len();
                 let what = || format!("series at byte {offset}: {what}");
-                self.report.refuse(reason, offset, samples, what);
+                self.report.refuse(reason, offset, samples as u64, what);
                 self.batch.roll_back(mark);
             }
         }
@@ -108,15 +125,17 @@ impl Request<'_> {
 
     /// Moves behind a field that is not a sample; answers whether it is a label, which stands
     /// where a sender would not put it.
-    fn other_field(&mut self, reader: &mut Reader<'_>) -> Result<bool, WireError> {
+    fn other_field(&mut self, reader: &mut Reader<'a>) -> Result<bool, Error> {
         let tag = reader.tag()?;
-        reader.skip(tag)?;
         if tag.wire != BYTES {
+            reader.skip(tag)?;
             return Ok(false);
         }
+        let message = reader.message()?;
         match tag.field {
             3 => self.report.exemplars += 1,
-            4 => self.report.histograms += 1,
+            4 if self.histograms.len() < self.limits.max_samples => self.histograms.push(message),
+            4 => return Err(too_many("samples", self.limits.max_samples, message.at)),
             _ => {}
         }
         Ok(tag.field == 1)

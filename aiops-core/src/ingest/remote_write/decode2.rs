@@ -7,6 +7,7 @@ use super::super::protobuf::{BYTES, Reader, VARINT, WireError};
 use super::super::{Batch, LabelInterner, Limits, MetricMetadata, Report, varint};
 use super::Error;
 use super::labels::{Fault, Pairs, bad_time, kind_name, sample, too_many};
+use super::native::Expander;
 use crate::{Labels, METRIC_NAME};
 
 pub(super) fn request(
@@ -19,6 +20,12 @@ pub(super) fn request(
         max_samples: batch.values.len().saturating_add(limits.max_samples),
         max_metadata: batch.metadata.len().saturating_add(limits.max_metadata),
         symbols: symbols(bytes, limits)?,
+        expander: Expander {
+            limits,
+            max_samples: batch.values.len().saturating_add(limits.max_samples),
+            label_bytes: 0,
+        },
+        histograms: Vec::new(),
         limits,
         interner,
         batch,
@@ -82,6 +89,9 @@ struct Request<'a> {
     interner: &'a mut LabelInterner,
     batch: &'a mut Batch,
     report: Report,
+    expander: Expander<'a>,
+    /// Those of the series at hand.
+    histograms: Vec<Reader<'a>>,
     /// The texts of the labels of a series, each with its length; what the interner knows it by.
     key: Vec<u8>,
     /// Metrics whose metadata have been taken, by the symbol of their name.
@@ -96,12 +106,13 @@ struct Description {
     unit: u64,
 }
 
-impl Request<'_> {
-    fn series(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
+impl<'a> Request<'a> {
+    fn series(&mut self, mut reader: Reader<'a>) -> Result<(), Error> {
         let offset = reader.at;
         let mark = self.batch.mark();
         let (mut fault, mut name, mut description) = (None, 0, None);
         self.key.clear();
+        self.histograms.clear();
         while !reader.is_at_end() {
             let tag = reader.tag()?;
             match (tag.field, tag.wire) {
@@ -119,8 +130,10 @@ impl Request<'_> {
                     }
                 }
                 (3, BYTES) => {
-                    self.report.histograms += 1;
-                    reader.bytes()?;
+                    if self.histograms.len() == self.limits.max_samples {
+                        return Err(too_many("samples", self.limits.max_samples, reader.at));
+                    }
+                    self.histograms.push(reader.message()?);
                 }
                 (4, BYTES) => {
                     self.report.exemplars += 1;
@@ -141,9 +154,9 @@ impl Request<'_> {
         let labels = match labels {
             Ok(labels) => labels,
             Err((reason, what)) => {
-                let samples = (end - mark.samples) as u64;
+                let samples = end - mark.samples + self.histograms.len();
                 let what = || format!("series at byte {offset}: {what}");
-                self.report.refuse(reason, offset, samples, what);
+                self.report.refuse(reason, offset, samples as u64, what);
                 self.batch.roll_back(mark);
                 return Ok(());
             }
@@ -152,9 +165,10 @@ impl Request<'_> {
             self.describe(name, &labels, &description, offset)?;
         }
         if end > mark.samples {
-            self.batch.series.push((labels, mark.samples..end));
+            self.batch.series.push((labels.clone(), mark.samples..end));
         }
-        Ok(())
+        self.expander
+            .add(&labels, &self.histograms, self.batch, &mut self.report)
     }
 
     /// Writes the texts that are referred to into the key; answers the reference to the name of

@@ -26,7 +26,9 @@
 //! |---|---|
 //! | samples | kept bit for bit, staleness markers included, in the order in which they came |
 //! | metadata | [`Batch::metadata`] |
-//! | exemplars, native histograms | left out, counted in the [`Report`] |
+//! | native histograms | the series of a classic one: `_bucket` with the label `le`, `_sum`, `_count`; at most four bounds for each doubling and 160 in all, exact at the bounds that stay, whatever the sender's schema becomes |
+//! | a native histogram that ends (staleness marker) | the markers of `_sum` and `_count` |
+//! | exemplars | left out, counted in the [`Report`]: batches and stores have no place for them |
 //! | labels out of order | sorted |
 //! | label with an empty value | no label |
 //! | series without samples | nothing |
@@ -40,6 +42,7 @@ mod decode;
 mod decode2;
 mod encode;
 mod labels;
+mod native;
 
 pub use super::protobuf::WireError;
 use super::{Batch, BodyTooLarge, LabelInterner, Limits, Report};
@@ -177,9 +180,12 @@ pub fn written_headers(report: Option<&Report>) -> [(&'static str, u64); 3] {
     [
         (
             "x-prometheus-remote-write-samples-written",
-            report.map_or(0, |report| report.samples),
+            report.map_or(0, |report| report.samples - report.histogram_samples),
         ),
-        ("x-prometheus-remote-write-histograms-written", 0),
+        (
+            "x-prometheus-remote-write-histograms-written",
+            report.map_or(0, |report| report.histograms),
+        ),
         ("x-prometheus-remote-write-exemplars-written", 0),
     ]
 }

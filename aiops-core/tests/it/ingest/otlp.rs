@@ -255,16 +255,20 @@ mod json {
         let exponential = r#"{"name":"e","exponentialHistogram":{"aggregationTemporality":2,
             "dataPoints":[{"timeUnixNano":"7","count":"2","sum":3,"scale":1}]}}"#;
         let (batch, report) = metrics(request(exponential).as_bytes(), Encoding::Json).unwrap();
-        assert_eq!((batch.sample_count(), report.histograms), (2, 1));
+        // No bucket has a value: those of zero and of all.
+        assert_eq!((batch.sample_count(), report.histograms), (4, 1));
+        assert_eq!(report.histogram_samples, 4);
         assert_eq!(batch.metadata[0].kind, "histogram");
     }
 
     #[test]
     fn deltas_add_up_and_missing_values_are_stale() {
-        let sum = |value: i32, flags: i32| {
+        let mut time = 6;
+        let mut sum = |value: i32, flags: i32| {
+            time += 1;
             request(&format!(
                 r#"{{"name":"c","sum":{{"aggregationTemporality":1,"isMonotonic":true,
-                "dataPoints":[{{"timeUnixNano":"7","asInt":"{value}","flags":{flags}}}]}}}}"#
+                "dataPoints":[{{"timeUnixNano":"{time}","asInt":"{value}","flags":{flags}}}]}}}}"#
             ))
         };
         let mut decoder = MetricsDecoder::new(1);
@@ -294,6 +298,154 @@ mod json {
             &mut batch,
         );
         assert_eq!(report.unwrap().refused["delta-capacity"].count, 1);
+    }
+
+    /// Series by name and `le`, each with times and values, after requests in order.
+    fn after(decoder: &mut MetricsDecoder, text: &str) -> (Vec<String>, Report) {
+        let mut batch = Batch::default();
+        let limits = Limits::default();
+        let report = decoder.decode(
+            request(text).as_bytes(),
+            Encoding::Json,
+            &limits,
+            &mut batch,
+        );
+        let shown = batch.iter().map(|series| {
+            let le = series.labels.get("le").unwrap_or_default();
+            let points = series.times.iter().zip(series.values);
+            let points: Vec<_> = points
+                .map(|(time, value)| format!("{value}@{}", time.as_nanos()))
+                .collect();
+            format!("{} {le} {}", series.labels.metric(), points.join(" "))
+        });
+        (shown.collect(), report.unwrap())
+    }
+
+    #[test]
+    fn deltas_that_overlap_are_refused() {
+        let mut decoder = MetricsDecoder::new(10);
+        let mut send = |start: u32, time: u32, value: u32| {
+            let text = format!(
+                r#"{{"name":"c","sum":{{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[
+                {{"startTimeUnixNano":"{start}","timeUnixNano":"{time}","asInt":"{value}"}}]}}}}"#
+            );
+            after(&mut decoder, &text)
+        };
+        assert_eq!(send(10, 20, 3).0, ["c  3@20"]);
+        assert_eq!(send(20, 30, 4).0, ["c  7@30"]);
+        for (start, time) in [(20, 30), (10, 30), (25, 40), (0, 30)] {
+            let (shown, report) = send(start, time, 4);
+            assert!(shown.is_empty());
+            assert_eq!(report.refused["delta-overlap"].count, 1, "{start} {time}");
+        }
+        assert_eq!(send(40, 50, 1).0, ["c  8@50"]); // a gap adds nothing
+        assert_eq!(send(0, 60, 1).0, ["c  9@60"]); // no start is no overlap
+    }
+
+    #[test]
+    fn a_restart_is_seen_by_its_start_time() {
+        let mut decoder = MetricsDecoder::new(1);
+        let mut send = |name: &str, start: u32, time: u32, value: u32| {
+            let text = format!(
+                r#"{{"name":"{name}","sum":{{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[
+                {{"startTimeUnixNano":"{start}","timeUnixNano":"{time}","asInt":"{value}"}}]}}}}"#
+            );
+            after(&mut decoder, &text).0
+        };
+        assert_eq!(send("c", 10, 20, 3), ["c  3@20"]);
+        assert_eq!(send("c", 10, 30, 5), ["c  5@30"]);
+        assert_eq!(send("c", 35, 40, 6), ["c  0@35 6@40"]); // the value alone would not say so
+        assert_eq!(send("c", 35, 50, 7), ["c  7@50"]);
+        assert_eq!(send("c", 45, 60, 1), ["c  1@60"]); // it lies before the last point
+        assert_eq!(send("c", 50, 40, 1), ["c  1@40"]); // late
+        assert_eq!(send("c", 65, 70, 9), ["c  0@65 9@70"]);
+        // Beyond the capacity only values tell.
+        assert_eq!(send("d", 10, 20, 3), ["d  3@20"]);
+        assert_eq!(send("d", 35, 40, 6), ["d  6@40"]);
+    }
+
+    #[test]
+    fn delta_exponential_histograms_add_up_across_scales() {
+        let mut decoder = MetricsDecoder::new(10);
+        let mut send = |time: u32, scale: i32, offset: i32, counts: &str, zeros: u32| {
+            let text = format!(
+                r#"{{"name":"e","exponentialHistogram":{{"aggregationTemporality":1,"dataPoints":[
+                {{"timeUnixNano":"{time}","count":"1","sum":1,"scale":{scale},"zeroCount":"{zeros}",
+                "positive":{{"offset":{offset},"bucketCounts":[{counts}]}}}}]}}}}"#
+            );
+            after(&mut decoder, &text)
+        };
+        // (1, 2] and (2, 4]
+        let (shown, report) = send(7, 0, 0, r#""1","2""#, 5);
+        assert_eq!(
+            shown,
+            [
+                "e_bucket 0 5@7",
+                "e_bucket 2 6@7",
+                "e_bucket 4 8@7",
+                "e_bucket +Inf 8@7",
+                "e_sum  1@7",
+                "e_count  1@7"
+            ]
+        );
+        assert_eq!((report.histograms, report.histogram_samples), (1, 6));
+        // (16, 64] at a coarser scale: what lies within (1, 4] is one bucket from now on.
+        let (shown, _) = send(8, -1, 2, r#""3""#, 0);
+        assert_eq!(
+            shown[..4],
+            [
+                "e_bucket 0 5@8",
+                "e_bucket 4 8@8",
+                "e_bucket 16 8@8",
+                "e_bucket 64 11@8"
+            ]
+        );
+        let (shown, report) = send(8, -1, 2, r#""3""#, 0);
+        assert!(shown.is_empty() && report.refused["delta-overlap"].count == 1);
+        let (_, report) = send(9, 40, 2, r#""3""#, 0);
+        assert_eq!(report.refused["buckets"].count, 1);
+    }
+
+    /// Every bound has as many values below it as the buckets of the capture have.
+    #[test]
+    fn exponential_histograms_of_a_real_sender() {
+        let mut compared = 0;
+        for path in files("alerts/captures/otlp_http", "otlp_none", ".expected.json") {
+            let text = fs::read(&path).unwrap();
+            let expected: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            let Some(resources) = expected["resourceMetrics"].as_array() else {
+                continue;
+            };
+            let (batch, _) = metrics(&text, Encoding::Json).unwrap();
+            let scopes = resources
+                .iter()
+                .flat_map(|r| r["scopeMetrics"].as_array().unwrap());
+            let found = scopes.flat_map(|scope| scope["metrics"].as_array().unwrap());
+            for metric in found.filter(|metric| !metric["exponentialHistogram"].is_null()) {
+                let point = &metric["exponentialHistogram"]["dataPoints"][0];
+                let number =
+                    |value: &serde_json::Value| value.as_str().unwrap().parse::<f64>().unwrap();
+                let scale = point["scale"].as_f64().unwrap();
+                let offset = point["positive"]["offset"].as_f64().unwrap_or(0.0);
+                let name = format!("{}_bucket", metric["name"].as_str().unwrap());
+                for series in batch.iter().filter(|series| series.labels.metric() == name) {
+                    let le: f64 = series.labels.get("le").unwrap().parse().unwrap();
+                    let counts = point["positive"]["bucketCounts"].as_array().unwrap();
+                    let below = counts.iter().enumerate().filter(|(index, _)| {
+                        let upper = ((*index as f64 + offset + 1.0) * (-scale).exp2()).exp2();
+                        upper <= le * (1.0 + 1e-12)
+                    });
+                    let below: f64 = below.map(|(_, count)| number(count)).sum();
+                    assert_eq!(series.values, [below], "{}", series.labels);
+                    compared += 1;
+                }
+                let total = batch
+                    .iter()
+                    .find(|s| s.labels.get("le") == Some("+Inf") && s.labels.metric() == name);
+                assert_eq!(total.unwrap().values, [number(&point["count"])]);
+            }
+        }
+        assert!(compared == 0 || compared > 50, "{compared}");
     }
 
     #[test]
