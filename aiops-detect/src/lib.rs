@@ -67,6 +67,8 @@
 //! | [`sampled_neighbors`] | 5 us with 8 columns | 8 B a sampled value | rows far from most others, clumps of them too | local anomalies |
 //! | [`pca`] | 1 ns a column and component | 8 B a column and component | relations between columns that no longer hold | curved relations, clusters |
 //!
+//! Logs, by their templates: [`logs`].
+//!
 //! [`calibrate`] puts any score on the scale of probabilities by its own past, [`spot`] sets a
 //! threshold for a wanted risk from the tail of the scores, [`budget`] one for a number of false
 //! pages a week, with a proof.
@@ -108,6 +110,7 @@ pub mod hbos;
 pub mod isolation_forest;
 pub mod knn;
 pub mod lof;
+pub mod logs;
 pub mod matrix_profile;
 pub mod metrics;
 pub mod monitor;

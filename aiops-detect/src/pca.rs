@@ -232,6 +232,11 @@ impl FittedPca {
         self.variances.len()
     }
 
+    /// Number of columns of the rows that it scores.
+    pub fn columns(&self) -> usize {
+        self.center.len()
+    }
+
     /// Memory in use.
     pub fn size_bytes(&self) -> usize {
         let values = self.components.len() + self.variances.len() + 4 * self.center.len();
@@ -309,7 +314,7 @@ impl FittedMultivariateDetector for FittedPca {
 }
 
 #[cfg(feature = "serde")]
-mod wire {
+pub(crate) mod wire {
     use aiops_core::ndarray::Array2;
     use aiops_core::stored::{LoadError, Payload, StoredModel, exact, exact_vec};
 
@@ -350,7 +355,14 @@ mod wire {
         }
 
         fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
-            let wire: V1 = payload.read()?;
+            payload.read::<V1>()?.try_into()
+        }
+    }
+
+    impl TryFrom<V1> for FittedPca {
+        type Error = LoadError;
+
+        fn try_from(wire: V1) -> Result<Self, LoadError> {
             let scaler: Scaler = wire.scaler.try_into()?;
             let (width, kept) = (scaler.width(), wire.variances.len());
             let variance = |value: &f64| *value > 0.0 && value.is_finite();

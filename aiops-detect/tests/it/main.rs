@@ -12,6 +12,8 @@ mod esd;
 mod extended_isolation_forest;
 mod hbos;
 mod isolation_forest;
+mod log_rates;
+mod logs;
 mod matrix_profile;
 mod metrics;
 mod metrics_events;
