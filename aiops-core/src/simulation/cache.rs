@@ -37,7 +37,7 @@ fn selector(rng: &mut Rng) -> Selector {
 
 /// Anything but reading, from the state of the generator alone.
 fn change(store: &DiskStore, mut rng: Rng, seed: u64) {
-    match rng.below(20) {
+    match rng.below(24) {
         0..=13 => {
             let mut batch = Batch::default();
             for _ in 0..=rng.below(30) {
@@ -50,6 +50,9 @@ fn change(store: &DiskStore, mut rng: Rng, seed: u64) {
         17..=18 => {
             let (selector, range) = (selector(&mut rng), range(&mut rng));
             store.delete(&selector, range).unwrap();
+        }
+        19..=22 => {
+            store.maintain(at(0)).unwrap();
         }
         // Retention also makes what comes later late, so that it may not go far.
         _ => {

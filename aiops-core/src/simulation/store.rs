@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Faults, SimDisk, for_seeds};
 use crate::ingest::Batch;
-use crate::store::{DiskStore, DiskStoreConfig, SeriesStore};
+use crate::store::{DiskStore, DiskStoreConfig, Maintenance, SeriesStore};
 use crate::{Labels, Rng, Seed, Selector, StorageError, TimeRange, Timestamp};
 
 const FOLDER: &str = "/store";
@@ -28,6 +28,8 @@ struct Model {
     possible: BTreeSet<Key>,
     /// Appended since the last sync.
     unsynced: BTreeSet<Key>,
+    /// Steps of tidying up that merged blocks, or failed.
+    tidied: u64,
 }
 
 pub(super) fn labels(series: usize) -> Labels {
@@ -85,7 +87,7 @@ impl Model {
             if disk.has_crashed() {
                 return;
             }
-            match rng.below(12) {
+            match rng.below(16) {
                 0..=6 => self.append(store, rng),
                 7..=9 => {
                     if store.sync().is_ok() {
@@ -98,7 +100,12 @@ impl Model {
                         assert!(lost.is_empty(), "lost without a crash are {lost:?}");
                     }
                 }
-                _ => self.delete(store, rng),
+                11 => self.delete(store, rng),
+                _ => match store.maintain(Timestamp::MAX) {
+                    Ok(Maintenance::Merged { .. }) | Err(_) => self.tidied += 1,
+                    Ok(Maintenance::Dropped { .. }) => panic!("nothing may be dropped"),
+                    _ => {}
+                },
             }
         }
     }
@@ -155,7 +162,8 @@ fn check_stats(store: &DiskStore, found: &BTreeSet<Key>) {
 }
 
 /// Some lives of a program; each ends by the death of the program or of the machine.
-fn schedule(seed: u64, faults: Faults) {
+/// Answers how often it was tidied up, or tried.
+fn schedule(seed: u64, faults: Faults) -> u64 {
     let disk = SimDisk::new(seed);
     let mut rng = Seed(seed).rng();
     let mut model = Model::default();
@@ -173,18 +181,34 @@ fn schedule(seed: u64, faults: Faults) {
         }
         let (_, size) = disk.take_read();
         let store = open(&disk).unwrap();
-        let (read, _) = disk.take_read();
-        assert!(read <= 40 * size + 1_000, "{read} bytes read of {size}");
+        let (taken, _) = disk.take_read();
+        assert!(taken <= 40 * size + 1_000, "{taken} bytes read of {size}");
         model.check(&store);
-        // What was found is there to stay.
+        // What was found is there to stay, and tidying up changes nothing.
         store.sync().unwrap();
+        if rng.below(2) == 0 {
+            while store.maintain(Timestamp::MAX).unwrap() != Maintenance::Nothing {
+                model.tidied += 1;
+            }
+            assert_eq!(read(&store).unwrap(), (model.possible.clone(), 0));
+        }
         model.promised = model.possible.clone();
     }
+    model.tidied
+}
+
+/// Runs schedules, in which blocks have to be tidied up now and then.
+fn run(count: u64, faults: Faults) {
+    let tidied = std::cell::Cell::new(0);
+    for_seeds(count, |seed| {
+        tidied.set(tidied.get() + schedule(seed, faults));
+    });
+    assert!(tidied.get() > count / 2, "tidied {} times", tidied.get());
 }
 
 #[test]
 fn a_crash_takes_back_nothing_that_was_synced() {
-    for_seeds(1_500, |seed| schedule(seed, Faults::default()));
+    run(1_500, Faults::default());
 }
 
 #[test]
@@ -193,7 +217,7 @@ fn errors_and_crashes_take_back_nothing_that_was_synced() {
         errors: 15,
         limit: 0,
     };
-    for_seeds(1_500, |seed| schedule(seed, faults));
+    run(1_500, faults);
 }
 
 #[test]
@@ -202,7 +226,7 @@ fn a_full_disk_takes_back_nothing_that_was_synced() {
         errors: 0,
         limit: 12_000,
     };
-    for_seeds(1_000, |seed| schedule(seed, faults));
+    run(1_000, faults);
 }
 
 #[test]

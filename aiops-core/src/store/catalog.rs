@@ -35,14 +35,14 @@ pub(super) struct Entry {
 /// What lies beneath the samples in memory.
 pub(super) trait Older {
     /// Whether there is a sample of this series at this instant.
-    fn contains(&mut self, labels: &Labels, time: i64) -> Result<bool, StorageError>;
+    fn contains(&mut self, id: u32, labels: &Labels, time: i64) -> Result<bool, StorageError>;
 }
 
 /// Nothing lies beneath.
 pub(super) struct NothingOlder;
 
 impl Older for NothingOlder {
-    fn contains(&mut self, _labels: &Labels, _time: i64) -> Result<bool, StorageError> {
+    fn contains(&mut self, _: u32, _: &Labels, _: i64) -> Result<bool, StorageError> {
         Ok(false)
     }
 }
@@ -136,7 +136,7 @@ impl Catalog {
         // The newest one may have been deleted, so that it is looked for as well.
         let is_there = !in_order
             && (entry.head.contains(time, &mut self.scratch)
-                || older.contains(&entry.labels, time)?);
+                || older.contains(id, &entry.labels, time)?);
         if is_there {
             return Ok(false);
         }
@@ -211,22 +211,18 @@ impl Catalog {
         self.ids.get(labels).copied()
     }
 
-    /// Series with something in memory, in order of labels.
+    /// Takes what is in memory out, in order of identifiers; it still counts.
     #[cfg(feature = "durable")]
-    pub(super) fn with_head(&self) -> Vec<&Entry> {
-        let entries = self.entries.iter().flatten();
-        let mut entries: Vec<_> = entries.filter(|entry| !entry.head.is_empty()).collect();
-        entries.sort_by(|one, other| one.labels.cmp(&other.labels));
-        entries
-    }
-
-    /// Forgets what is in memory, since it lies beneath now.
-    #[cfg(feature = "durable")]
-    pub(super) fn clear_heads(&mut self) {
-        for entry in self.entries.iter_mut().flatten() {
-            entry.head = SeriesHead::default();
+    pub(super) fn take_heads(&mut self) -> Vec<(u32, Labels, SeriesHead)> {
+        let mut taken = Vec::new();
+        for (id, entry) in self.entries.iter_mut().enumerate() {
+            if let Some(entry) = entry.as_mut().filter(|entry| !entry.head.is_empty()) {
+                let head = std::mem::take(&mut entry.head);
+                taken.push((id as u32, entry.labels.clone(), head));
+            }
         }
         self.head_bytes = 0;
+        taken
     }
 
     /// Matching series in order of labels.
@@ -312,6 +308,13 @@ impl Catalog {
         dead.sort_unstable();
         self.index.remove(|id| dead.binary_search(&id).is_ok());
         self.free.extend(dead);
+    }
+
+    /// Samples that are in memory.
+    #[cfg(feature = "durable")]
+    pub(super) fn in_memory(&self) -> u64 {
+        let entries = self.entries.iter().flatten();
+        entries.map(|entry| entry.head.len()).sum()
     }
 
     /// Memory of the samples.

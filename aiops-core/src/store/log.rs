@@ -43,6 +43,8 @@ pub(super) struct Log {
     failure: Option<(&'static str, io::Error)>,
     /// Files that hold what is in memory, and their sizes.
     live: Vec<(PathBuf, u64)>,
+    /// Files whose samples are being written to blocks, and their sizes.
+    sealed: Vec<(PathBuf, u64)>,
     /// Files that are not needed any more.
     dead: Vec<PathBuf>,
     synced: bool,
@@ -64,6 +66,7 @@ impl Log {
             buffered: 0,
             failure: None,
             live: live.collect(),
+            sealed: Vec::new(),
             dead: Vec::new(),
             synced: true,
         }
@@ -76,6 +79,12 @@ impl Log {
 
     /// Bytes of the files.
     pub(super) fn size(&self) -> u64 {
+        let sealed: u64 = self.sealed.iter().map(|(_, size)| size).sum();
+        sealed + self.open_size()
+    }
+
+    /// Bytes of the files whose samples are not yet being written to blocks.
+    pub(super) fn open_size(&self) -> u64 {
         let growing = self.segment.as_ref().map_or(0, |held| held.size);
         let live: u64 = self.live.iter().map(|(_, size)| size).sum();
         live + growing + self.buffer.len() as u64
@@ -125,7 +134,11 @@ impl Log {
             Some(held) => held,
             none => {
                 let segment = Segment::create(self.files.as_ref(), &self.folder, first)?;
-                self.live.retain(|(path, _)| *path != segment.path);
+                // One without records has the name of its follower.
+                for files in [&mut self.live, &mut self.sealed] {
+                    files.retain(|(path, _)| *path != segment.path);
+                }
+                self.dead.retain(|path| *path != segment.path);
                 none.insert(Held {
                     segment: Arc::new(segment),
                     size: HEADER_BYTES,
@@ -159,8 +172,26 @@ impl Log {
         Ok(())
     }
 
+    /// Goes on in another file, while what was added so far is written to blocks; it has to be
+    /// synced.
+    pub(super) fn seal(&mut self) {
+        debug_assert!(self.synced && self.buffered == 0, "{self:?}");
+        self.sealed.append(&mut self.live);
+        let growing = self.segment.take();
+        self.sealed
+            .extend(growing.map(|held| (held.segment.path.clone(), held.size)));
+        self.part += 1;
+    }
+
+    /// What was sealed is in blocks: the files are not needed any more.
+    pub(super) fn retire(&mut self) {
+        let sealed = self.sealed.drain(..).map(|(path, _)| path);
+        self.dead.extend(sealed);
+    }
+
     /// Everything added so far is in blocks: the files are not needed any more.
     pub(super) fn restart(&mut self) {
+        self.retire();
         let live = self.live.drain(..).map(|(path, _)| path);
         self.dead.extend(live);
         let growing = self.segment.take();

@@ -62,6 +62,29 @@ pub struct AppendReport {
     pub over_series_limit: u64,
 }
 
+/// What one step of [`SeriesStore::maintain`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Maintenance {
+    /// There was nothing to do.
+    Nothing,
+    /// Samples in memory were written to blocks.
+    Written {
+        /// How many.
+        samples: u64,
+    },
+    /// Samples were dropped: too old, or too many bytes on disk.
+    Dropped {
+        /// How many.
+        samples: u64,
+    },
+    /// Blocks were made one.
+    Merged {
+        /// How many.
+        blocks: u64,
+    },
+}
+
 /// Sizes of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
@@ -181,6 +204,29 @@ pub trait SeriesStore: Send + Sync {
     ///
     /// [`StorageError`].
     fn sync(&self) -> Result<(), StorageError>;
+
+    /// Does the next step of what keeps the store in order; does nothing in memory. To be called until
+    /// it answers [`Maintenance::Nothing`], again and again, best from a thread of its own: samples
+    /// are taken in and read meanwhile. One call writes what is in memory, drops what is too old or
+    /// too much, or merges one group of blocks, no larger than one block may become.
+    ///
+    /// ```
+    /// use aiops_core::store::{Maintenance, MemoryStore, MemoryStoreConfig, SeriesStore};
+    /// use aiops_core::Timestamp;
+    ///
+    /// let store = MemoryStore::new(MemoryStoreConfig::default());
+    /// let now = Timestamp::EPOCH;
+    /// while store.maintain(now)? != Maintenance::Nothing {}
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`]; nothing is lost then, and the step is tried again the next time.
+    fn maintain(&self, now: Timestamp) -> Result<Maintenance, StorageError> {
+        let _ = now; // what is in memory ends with the process
+        Ok(Maintenance::Nothing)
+    }
 
     /// Sizes.
     fn stats(&self) -> StoreStats;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aiops_core::ingest::Batch;
 use aiops_core::queue::{DiskQueue, DiskQueueConfig, Queue};
-use aiops_core::store::{DiskStore, DiskStoreConfig, SeriesStore};
+use aiops_core::store::{DiskStore, DiskStoreConfig, Maintenance, SeriesStore};
 use aiops_core::{Labels, Seed, Selector, TimeRange, Timestamp};
 
 const JOB: &str = "AIOPS_CRASH_JOB";
@@ -184,14 +184,23 @@ fn batch(numbers: impl Iterator<Item = u64>) -> Batch {
 
 fn write_store(folder: &Path, first: u64) {
     let store = store(folder);
-    for start in (first..).step_by(30) {
-        let report = store.append(&batch(start..start + 30)).unwrap();
-        assert_eq!(report.late + report.over_series_limit, 0);
-        if start % 120 < 30 {
-            store.sync().unwrap();
-            acknowledge(start + 30);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                if store.maintain(Timestamp::EPOCH).unwrap() == Maintenance::Nothing {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        for start in (first..).step_by(30) {
+            let report = store.append(&batch(start..start + 30)).unwrap();
+            assert_eq!(report.late + report.over_series_limit, 0);
+            if start % 120 < 30 {
+                store.sync().unwrap();
+                acknowledge(start + 30);
+            }
         }
-    }
+    });
 }
 
 /// The numbers below `end` are all in the store, each once; answers how many there are.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use aiops_alert::engine::{Delivery, Notification};
 use aiops_core::ingest::LabelInterner;
 use aiops_core::queue::Queue as _;
+use aiops_core::store::Maintenance;
 use aiops_core::{Cause, IncidentId, StorageError, Timestamp};
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
@@ -43,6 +44,8 @@ const GRACE: Duration = Duration::from_secs(3);
 const FORECAST_EVERY: Duration = Duration::from_secs(30);
 /// How soon again while there is nothing to forecast yet.
 const FORECAST_SOON: Duration = Duration::from_secs(5);
+/// How long after a failure it is tried again to tidy up the store.
+const TIDY_AGAIN: Duration = Duration::from_secs(10);
 /// How often old samples are dropped.
 const RETAIN_EVERY: Duration = Duration::from_mins(10);
 /// How soon a thread notices that the program is to stop.
@@ -204,6 +207,8 @@ impl App {
         }
         let (forecasting, stopping) = (shared.clone(), self.stopping.clone());
         self.spawn("forecast", move || forecast(&forecasting, &stopping))?;
+        let (tidying, stopping) = (shared.clone(), self.stopping.clone());
+        self.spawn("tidy", move || tidy(&tidying, &stopping))?;
         let (close, closed) = oneshot::channel();
         self.close_server = Some(close);
         let serving = shared.clone();
@@ -491,6 +496,28 @@ fn scrape(shared: &Shared, target: &Target, stopping: &AtomicBool) {
             }
         }
         keep(shared, &target.source(), now, &batch);
+    });
+}
+
+/// Writes and merges blocks of the store, so that what comes in need not wait for it.
+fn tidy(shared: &Shared, stopping: &AtomicBool) {
+    let store = shared.store();
+    let mut due = Instant::now();
+    every(PATIENCE, stopping, || {
+        if Instant::now() < due {
+            return;
+        }
+        match store.maintain(clock::now()) {
+            Ok(Maintenance::Nothing) => {}
+            Ok(done) => tracing::debug!(?done, "the store was tidied up"),
+            Err(error) => {
+                tracing::error!(
+                    error = ingest::describe(&error),
+                    "the store is not tidied up"
+                );
+                due = Instant::now() + TIDY_AGAIN;
+            }
+        }
     });
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{DiskStore, Shared, Writer, compact};
+use super::{DiskStore, Frozen, Keeper, Shared, Writer, compact};
 use crate::store::block::{self, About, Block, BlockWriter, Opened};
 use crate::store::series::{Columns, Span};
 use crate::{Damage, Labels, Selector, StorageError, TimeRange};
@@ -14,25 +14,81 @@ use crate::{Damage, Labels, Selector, StorageError, TimeRange};
 const MAX_PERIODS: usize = 8;
 
 impl DiskStore {
-    /// Writes what is in memory to blocks, one for each period, after which the log is not needed any more.
-    pub(super) fn cut(&self, writer: &mut Writer) -> Result<(), StorageError> {
+    /// Writes what is in memory to blocks, one for each period, after which the log is not needed any
+    /// more. Meanwhile samples come in and are read.
+    pub(super) fn cut(&self, keeper: &mut Keeper) -> Result<(), StorageError> {
+        // What could not be written the last time comes first.
+        self.write_frozen(keeper)?;
+        let mut writer = self.writer();
         if self.reading().catalog.head_bytes() == 0 {
             writer.log.restart();
-            return self.remove_dead(writer);
+            drop(writer);
+            return self.remove_dead(keeper);
         }
+        if writer.log.sync().is_ok() {
+            writer.log.seal();
+            self.freeze(&writer);
+            drop(writer);
+            self.write_frozen(keeper)?;
+        } else {
+            // What came in now would be in no log, so it has to wait.
+            self.freeze(&writer);
+            let written = self.write_out(keeper);
+            if written.is_ok() {
+                writer.log.restart();
+            }
+            drop(writer);
+            written?;
+        }
+        self.remove_dead(keeper)
+    }
+
+    /// Takes what is in memory out of the way of what comes.
+    fn freeze(&self, writer: &Writer) {
+        let mut shared = self.writing();
+        let bytes = shared.catalog.head_bytes();
+        shared.frozen = Some(Arc::new(Frozen {
+            series: shared.catalog.take_heads(),
+            bytes,
+            covers: writer.log.next(),
+        }));
+    }
+
+    /// Writes what was taken out of the way, if there is something, after which its part of the log
+    /// is not needed any more.
+    fn write_frozen(&self, keeper: &mut Keeper) -> Result<(), StorageError> {
+        self.write_out(keeper)?;
+        self.writer().log.retire();
+        Ok(())
+    }
+
+    /// Writes what was taken out of the way to blocks.
+    fn write_out(&self, keeper: &mut Keeper) -> Result<(), StorageError> {
+        let frozen = self.reading().frozen.clone();
+        let Some(frozen) = frozen else {
+            return Ok(());
+        };
+        let mut series: Vec<_> = frozen.series.iter().collect();
+        series.sort_unstable_by(|(_, one, _), (_, other, _)| one.cmp(other));
         let mut blocks: Vec<Arc<Block>> = Vec::new();
-        let mut spans = self.spans_in_memory().into_iter().peekable();
+        let mut spans = self.spans_of(&frozen).into_iter().peekable();
         while let Some(span) = spans.next() {
             // Only with the last of the blocks are all samples of the log in blocks.
-            let covers = if spans.peek().is_none() {
-                writer.log.next()
-            } else {
-                0
-            };
-            match self.write_block(writer, covers, |block| self.fill_from_memory(block, span)) {
+            let last = spans.peek().is_none();
+            let covers = if last { frozen.covers } else { 0 };
+            let written = self.write_block(keeper, covers, |block| {
+                let mut columns = Columns::default();
+                for (_, labels, head) in &series {
+                    columns.clear();
+                    head.read(span, &mut columns);
+                    block.add(labels, &columns)?;
+                }
+                Ok(())
+            });
+            match written {
                 Ok(block) => blocks.push(block),
                 Err(error) => {
-                    writer.dead.extend(blocks.iter().map(|block| block.id()));
+                    keeper.dead.extend(blocks.iter().map(|block| block.id()));
                     return Err(error);
                 }
             }
@@ -41,23 +97,17 @@ impl DiskStore {
         for block in blocks {
             shared.add(block);
         }
-        shared.catalog.clear_heads();
-        drop(shared);
-        writer.log.restart();
-        self.remove_dead(writer)?;
-        // All is durable now. Tidying up is tried again after the next block.
-        let _ = self.compact(writer).and_then(|()| self.evict(writer));
+        shared.frozen = None;
         Ok(())
     }
 
-    /// The periods of the samples in memory, oldest first; all time when they are too many to get
-    /// a file each.
-    fn spans_in_memory(&self) -> Vec<Span> {
+    /// The periods of these samples, oldest first; all time when they are too many to get a file
+    /// each.
+    fn spans_of(&self, frozen: &Frozen) -> Vec<Span> {
         let (mut periods, mut columns) = (BTreeSet::new(), Columns::default());
-        let shared = self.reading();
-        for entry in shared.catalog.with_head() {
+        for (_, _, head) in &frozen.series {
             columns.clear();
-            entry.head.read(Span::ALL, &mut columns);
+            head.read(Span::ALL, &mut columns);
             let times = columns.times.iter().map(|time| time.as_nanos());
             periods.extend(times.map(|time| compact::period_of(time, self.period())));
             if periods.len() > MAX_PERIODS {
@@ -68,34 +118,23 @@ impl DiskStore {
         periods.into_iter().map(span).collect()
     }
 
-    fn fill_from_memory(&self, block: &mut BlockWriter<'_>, span: Span) -> Result<(), FillError> {
-        let shared = self.reading();
-        let mut columns = Columns::default();
-        for entry in shared.catalog.with_head() {
-            columns.clear();
-            entry.head.read(span, &mut columns);
-            block.add(&entry.labels, &columns)?;
-        }
-        Ok(())
-    }
-
     /// Writes a block that `fill` fills.
     pub(super) fn write_block(
         &self,
-        writer: &mut Writer,
+        keeper: &mut Keeper,
         covers: u64,
         fill: impl FnOnce(&mut BlockWriter<'_>) -> Result<(), FillError>,
     ) -> Result<Arc<Block>, StorageError> {
         let folder = self.blocks_folder();
         let about = About {
-            id: writer.next_block,
+            id: keeper.next_block,
             covers,
-            replaces: writer.dead.clone(),
+            replaces: keeper.dead.clone(),
         };
         let id = about.id;
         // Until all has gone well, its file must not count; a failure may leave it in place.
-        writer.next_block += 1;
-        writer.dead.push(id);
+        keeper.next_block += 1;
+        keeper.dead.push(id);
         let failed = StorageError::io("write a block to", &folder);
         let written = BlockWriter::create(self.files.as_ref(), &folder, about)
             .map_err(FillError::from)
@@ -112,20 +151,22 @@ impl DiskStore {
             Opened::Whole(block, _) => Arc::new(block),
             Opened::Damaged(damage) => return Err(damage.into()),
         };
-        writer.dead.retain(|dead| *dead != id);
+        keeper.dead.retain(|dead| *dead != id);
         Ok(block)
     }
 
     /// Removes the files that are not needed any more.
-    pub(super) fn remove_dead(&self, writer: &mut Writer) -> Result<(), StorageError> {
+    pub(super) fn remove_dead(&self, keeper: &mut Keeper) -> Result<(), StorageError> {
+        let mut writer = self.writer();
         let removed = writer.log.remove_dead();
         self.log_size.store(writer.log.size(), Ordering::Relaxed);
+        drop(writer);
         removed?;
-        if writer.dead.is_empty() {
+        if keeper.dead.is_empty() {
             return Ok(());
         }
         let folder = self.blocks_folder();
-        for id in &writer.dead {
+        for id in &keeper.dead {
             let path = folder.join(block::file_name(*id));
             self.damage.forget(&path);
             self.cache.forget(*id);
@@ -139,29 +180,29 @@ impl DiskStore {
         self.files
             .sync_folder(&folder)
             .map_err(StorageError::io("sync", &folder))?;
-        writer.dead.clear();
+        keeper.dead.clear();
         Ok(())
     }
 
     /// Drops the blocks that end before `oldest`; answers how many samples.
     pub(super) fn drop_blocks(
         &self,
-        writer: &mut Writer,
+        keeper: &mut Keeper,
         oldest: i64,
     ) -> Result<u64, StorageError> {
         let blocks = self.reading().blocks.clone();
         let mut dropped = 0;
         for block in blocks.iter().filter(|block| block.max() < oldest) {
-            dropped += self.drop_block(writer, block)?;
+            dropped += self.drop_block(keeper, block)?;
         }
-        self.remove_dead(writer)?;
+        self.remove_dead(keeper)?;
         Ok(dropped)
     }
 
     /// Takes a block out; answers how many samples. Its file is still to be removed.
     pub(super) fn drop_block(
         &self,
-        writer: &mut Writer,
+        keeper: &mut Keeper,
         block: &Block,
     ) -> Result<u64, StorageError> {
         let series = block.series()??;
@@ -176,7 +217,7 @@ impl DiskStore {
         }
         shared.catalog.remove_if_empty(&ids);
         shared.remove(block.id());
-        writer.dead.push(block.id());
+        keeper.dead.push(block.id());
         Ok(dropped)
     }
 
@@ -184,7 +225,7 @@ impl DiskStore {
     /// them is written anew.
     pub(super) fn delete_from_blocks(
         &self,
-        writer: &mut Writer,
+        keeper: &mut Keeper,
         selector: &Selector,
         range: TimeRange,
     ) -> Result<u64, StorageError> {
@@ -192,11 +233,11 @@ impl DiskStore {
         let Some(span) = Span::of(range).filter(|_| !matching.is_empty()) else {
             return Ok(0);
         };
-        self.cut(writer)?;
+        self.cut(keeper)?;
         let blocks = self.reading().blocks.clone();
         let mut deleted = 0;
         for block in blocks.iter().filter(|block| block.overlaps(span)) {
-            deleted += self.delete_from_block(writer, block, &matching, span)?;
+            deleted += self.delete_from_block(keeper, block, &matching, span)?;
         }
         let ids: Vec<u32> = matching.into_iter().map(|(_, id)| id).collect();
         self.writing().catalog.remove_if_empty(&ids);
@@ -205,7 +246,7 @@ impl DiskStore {
 
     fn delete_from_block(
         &self,
-        writer: &mut Writer,
+        keeper: &mut Keeper,
         block: &Block,
         matching: &[(Labels, u32)],
         span: Span,
@@ -214,8 +255,8 @@ impl DiskStore {
             return Ok(0);
         }
         let mut lost: Vec<(u32, u64)> = Vec::new();
-        writer.dead.push(block.id());
-        let written = self.write_block(writer, block.covers(), |fresh| {
+        keeper.dead.push(block.id());
+        let written = self.write_block(keeper, block.covers(), |fresh| {
             let mut columns = Columns::default();
             for info in block.series()?? {
                 let place = matching.binary_search_by(|(labels, _)| labels.cmp(&info.labels));
@@ -237,7 +278,7 @@ impl DiskStore {
         let fresh = match written {
             Ok(fresh) => fresh,
             Err(error) => {
-                writer.dead.retain(|dead| *dead != block.id());
+                keeper.dead.retain(|dead| *dead != block.id());
                 return Err(error);
             }
         };
@@ -248,7 +289,7 @@ impl DiskStore {
             shared.catalog.lose(*id, *samples);
         }
         drop(shared);
-        self.remove_dead(writer)?;
+        self.remove_dead(keeper)?;
         Ok(lost.iter().map(|(_, samples)| samples).sum())
     }
 }

@@ -3,12 +3,14 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::blocks::FillError;
-use super::{DiskStore, Writer};
-use crate::StorageError;
+use super::{DiskStore, Keeper};
+use crate::store::Maintenance;
 use crate::store::block::{Block, BlockWriter, SeriesInfo};
 use crate::store::series::{Columns, Span};
+use crate::{StorageError, Timestamp};
 
 /// Blocks of a size that are merged.
 const FEW: usize = 4;
@@ -40,23 +42,61 @@ impl DiskStore {
         nanos.unwrap_or(i64::MAX).max(1_000_000_000)
     }
 
-    /// Merges until there is nothing worth it.
-    pub(super) fn compact(&self, writer: &mut Writer) -> Result<(), StorageError> {
+    /// The next step of tidying up, as [`maintain`](crate::store::SeriesStore::maintain) says.
+    pub(super) fn tidy(&self, now: Timestamp) -> Result<Maintenance, StorageError> {
+        let mut keeper = self.keeper();
+        // Before there is no other choice, so that appends need not do it.
+        if self.is_full(3, 4) {
+            let samples = self.reading().catalog.in_memory();
+            self.cut(&mut keeper)?;
+            return Ok(Maintenance::Written { samples });
+        }
+        if !keeper.dead.is_empty() {
+            self.remove_dead(&mut keeper)?;
+        }
+        let dropped = self.drop_old(&mut keeper, now)? + self.evict(&mut keeper)?;
+        if dropped > 0 {
+            return Ok(Maintenance::Dropped { samples: dropped });
+        }
+        self.compact(&mut keeper)
+    }
+
+    /// Drops the blocks that `retention` does not keep.
+    fn drop_old(&self, keeper: &mut Keeper, now: Timestamp) -> Result<u64, StorageError> {
+        let Some(retention) = self.config.retention else {
+            return Ok(0);
+        };
+        let oldest = now.saturating_sub(retention).as_nanos();
+        let is_old = |block: &Arc<Block>| block.max() < oldest;
+        if !self.reading().blocks.iter().any(is_old) {
+            return Ok(0);
+        }
+        let dropped = self.writing().catalog.retain_from(oldest);
+        Ok(dropped + self.drop_blocks(keeper, oldest)?)
+    }
+
+    /// Merges some blocks, if it is worth it.
+    fn compact(&self, keeper: &mut Keeper) -> Result<Maintenance, StorageError> {
         loop {
             let group = self.worth_merging();
             if group.is_empty() {
-                return Ok(());
+                return Ok(Maintenance::Nothing);
             }
-            match self.merge(writer, &group) {
+            match self.merge(keeper, &group) {
                 Err(StorageError::Corrupt { path, .. }) => {
                     // Its readers are told; here it only stays out of the way.
                     let damaged = group.iter().find(|block| block.path == path);
                     match damaged {
                         Some(block) => block.keep_apart(),
-                        None => return Ok(()),
+                        None => return Ok(Maintenance::Nothing),
                     }
                 }
-                other => other?,
+                Ok(()) => {
+                    return Ok(Maintenance::Merged {
+                        blocks: group.len() as u64,
+                    });
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -104,17 +144,17 @@ impl DiskStore {
         group.iter().take_while(fits).cloned().collect()
     }
 
-    fn merge(&self, writer: &mut Writer, group: &[Arc<Block>]) -> Result<(), StorageError> {
+    fn merge(&self, keeper: &mut Keeper, group: &[Arc<Block>]) -> Result<(), StorageError> {
         let covers = group.iter().map(|block| block.covers()).max();
         let is_old = |id: &u64| group.iter().any(|block| block.id() == *id);
-        writer.dead.extend(group.iter().map(|block| block.id()));
-        let written = self.write_block(writer, covers.unwrap_or(0), |fresh| {
+        keeper.dead.extend(group.iter().map(|block| block.id()));
+        let written = self.write_block(keeper, covers.unwrap_or(0), |fresh| {
             merge_into(fresh, group)
         });
         let fresh = match written {
             Ok(fresh) => fresh,
             Err(error) => {
-                writer.dead.retain(|id| !is_old(id));
+                keeper.dead.retain(|id| !is_old(id));
                 return Err(error);
             }
         };
@@ -124,26 +164,26 @@ impl DiskStore {
         }
         shared.add(fresh);
         drop(shared);
-        self.remove_dead(writer)
+        self.remove_dead(keeper)
     }
 
-    /// Drops the oldest blocks until what is on disk keeps to its bound.
-    pub(super) fn evict(&self, writer: &mut Writer) -> Result<(), StorageError> {
-        let Some(limit) = self.config.limit_bytes else {
-            return Ok(());
-        };
-        loop {
+    /// Drops the oldest blocks until what is on disk keeps to its bound; answers how many samples.
+    pub(super) fn evict(&self, keeper: &mut Keeper) -> Result<u64, StorageError> {
+        let mut dropped = 0;
+        while let Some(limit) = self.config.limit_bytes {
             let blocks = self.reading().blocks.clone();
             let size: u64 = blocks.iter().map(|block| block.size()).sum();
+            let size = size + self.log_size.load(Relaxed);
             let oldest = blocks.iter().min_by_key(|block| (block.max(), block.id()));
-            let Some(oldest) = oldest.filter(|_| size + writer.log.size() > limit) else {
-                return Ok(());
+            let Some(oldest) = oldest.filter(|_| size > limit) else {
+                break;
             };
-            let dropped = self.drop_block(writer, oldest)?;
-            self.evicted
-                .fetch_add(dropped, std::sync::atomic::Ordering::Relaxed);
-            self.remove_dead(writer)?;
+            let lost = self.drop_block(keeper, oldest)?;
+            self.evicted.fetch_add(lost, Relaxed);
+            dropped += lost;
+            self.remove_dead(keeper)?;
         }
+        Ok(dropped)
     }
 }
 

@@ -18,8 +18,8 @@ use cache::{Answer, RunCache};
 use super::block::Block;
 use super::catalog::{Accepted, Catalog, Limits, Older};
 use super::log::{self, Log};
-use super::series::{Columns, Span};
-use super::{AppendReport, Cancelled, SeriesStore, SeriesVisitor, StoreStats};
+use super::series::{Columns, SeriesHead, Span};
+use super::{AppendReport, Cancelled, Maintenance, SeriesStore, SeriesVisitor, StoreStats};
 use crate::files::{DamageList, Files, Lock, OsFiles};
 use crate::ingest::Batch;
 use crate::{Damage, Labels, Selector, StorageError, TimeRange, Timestamp};
@@ -45,6 +45,9 @@ pub struct DiskStoreConfig {
     pub block_span: Duration,
     /// Blocks are merged up to this size.
     pub block_bytes: u64,
+    /// Blocks whose samples are all older than this are dropped by `maintain`, after which samples of
+    /// that age are late; `None` keeps them.
+    pub retention: Option<Duration>,
     /// Bytes on disk from which on the oldest blocks are dropped; `None` is no bound.
     pub limit_bytes: Option<u64>,
     /// Memory for samples of blocks that are asked for again and again, in bytes; 0 for none.
@@ -60,6 +63,7 @@ impl Default for DiskStoreConfig {
             log_bytes: 128 << 20,
             block_span: Duration::from_hours(24),
             block_bytes: 64 << 20,
+            retention: None,
             limit_bytes: None,
             cache_bytes: 32 << 20,
         }
@@ -67,8 +71,10 @@ impl Default for DiskStoreConfig {
 }
 
 /// A [`SeriesStore`] in files: recent samples in memory and in a log, older ones in immutable
-/// blocks. It starts no thread: blocks are written, and small ones merged to larger ones, within
-/// [`append`](SeriesStore::append) and [`sync`](SeriesStore::sync).
+/// blocks. It starts no thread: [`maintain`](SeriesStore::maintain) is to be called now and then, and
+/// writes blocks, merges small ones to larger ones and drops old ones, while samples come in and are
+/// read. An [`append`](SeriesStore::append) writes a block only when memory or log have reached their
+/// bound because nobody has called it; neither it nor [`sync`](SeriesStore::sync) merges blocks.
 ///
 /// ```
 /// use aiops_core::ingest::Batch;
@@ -125,7 +131,9 @@ pub struct DiskStore {
     config: DiskStoreConfig,
     folder: PathBuf,
     files: Arc<dyn Files>,
-    /// Taken before `shared` by everything that changes something.
+    /// Taken before `writer` by everything that changes blocks.
+    keeper: Mutex<Keeper>,
+    /// Taken before `shared` by everything that adds samples.
     writer: Mutex<Writer>,
     shared: RwLock<Shared>,
     /// Bytes of the log, for those who only ask.
@@ -152,29 +160,59 @@ pub struct Recovery {
 #[derive(Debug)]
 struct Writer {
     log: Log,
+    accepted: Vec<Accepted>,
+}
+
+#[derive(Debug)]
+struct Keeper {
     next_block: u64,
     /// Blocks that do not count any more, or never did, and whose files may still be there.
     dead: Vec<u64>,
-    accepted: Vec<Accepted>,
+}
+
+/// Samples that are being written to blocks, and are read from here until they are there.
+#[derive(Debug)]
+struct Frozen {
+    /// In order of identifiers.
+    series: Vec<(u32, Labels, SeriesHead)>,
+    bytes: usize,
+    /// They, and what is in blocks, are all records of the log before this offset.
+    covers: u64,
+}
+
+impl Frozen {
+    fn get(&self, id: u32, labels: &Labels) -> Option<&SeriesHead> {
+        let place = self.series.binary_search_by_key(&id, |(id, _, _)| *id);
+        let (_, of, head) = &self.series[place.ok()?];
+        (of == labels).then_some(head)
+    }
 }
 
 /// What readers look at.
 #[derive(Debug)]
 struct Shared {
     catalog: Catalog,
+    frozen: Option<Arc<Frozen>>,
     /// In order of their identifiers.
     blocks: Arc<Vec<Arc<Block>>>,
 }
 
-/// Looks for samples in blocks.
-struct InBlocks<'a> {
+/// Looks for samples beneath those in memory that grow.
+struct Lower<'a> {
+    frozen: Option<Arc<Frozen>>,
     blocks: &'a [Arc<Block>],
     damage: &'a DamageList,
     scratch: Columns,
 }
 
-impl Older for InBlocks<'_> {
-    fn contains(&mut self, labels: &Labels, time: i64) -> Result<bool, StorageError> {
+impl Older for Lower<'_> {
+    fn contains(&mut self, id: u32, labels: &Labels, time: i64) -> Result<bool, StorageError> {
+        let frozen = self.frozen.as_ref();
+        if let Some(head) = frozen.and_then(|frozen| frozen.get(id, labels))
+            && head.contains(time, &mut self.scratch)
+        {
+            return Ok(true);
+        }
         for block in self.blocks {
             match block.contains(labels, time, &mut self.scratch) {
                 Ok(true) => return Ok(true),
@@ -224,6 +262,10 @@ impl DiskStore {
         self.evicted.load(Ordering::Relaxed)
     }
 
+    fn keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -241,6 +283,25 @@ impl DiskStore {
         self.cache.stats()
     }
 
+    /// Whether memory or log have reached this part of their bound.
+    fn is_full(&self, part: u64, of: u64) -> bool {
+        let share = |bound: u64| (bound / of).saturating_mul(part).max(1);
+        let log = self.writer().log.open_size();
+        let memory = self.reading().catalog.head_bytes() as u64;
+        memory >= share(self.config.memory_bytes) || log >= share(self.config.log_bytes)
+    }
+
+    /// Writes a block because nobody has done it in time. Where someone does just now, there is
+    /// still room for what comes.
+    fn make_room(&self) {
+        if let Ok(mut keeper) = self.keeper.try_lock()
+            && self.is_full(1, 1)
+        {
+            // The samples are in memory all the same; `sync` tells when this goes on failing.
+            let _ = self.cut(&mut keeper).and_then(|()| self.evict(&mut keeper));
+        }
+    }
+
     /// Samples of one series, from blocks and memory; damage that is met is told at the end.
     fn read_series(
         &self,
@@ -256,6 +317,10 @@ impl DiskStore {
             .get(wanted.id)
             .filter(|entry| entry.labels == *wanted.labels);
         let mut recent = Columns::default();
+        let frozen = shared.frozen.as_ref();
+        if let Some(head) = frozen.and_then(|frozen| frozen.get(wanted.id, wanted.labels)) {
+            head.read(wanted.span, &mut recent);
+        }
         if let Some(entry) = entry {
             entry.head.read(wanted.span, &mut recent);
         }
@@ -331,17 +396,20 @@ impl SeriesStore for DiskStore {
         let mut writer = self.writer();
         let mut shared = self.writing();
         let limit = self.config.memory_bytes.saturating_mul(2);
-        if shared.catalog.head_bytes() as u64 >= limit {
+        let frozen = shared.frozen.clone();
+        let frozen_bytes = frozen.as_ref().map_or(0, |frozen| frozen.bytes);
+        if (shared.catalog.head_bytes() + frozen_bytes) as u64 >= limit {
             let what = super::FULL;
             return Err(StorageError::Full { what, limit });
         }
         let blocks = shared.blocks.clone();
-        let mut older = InBlocks {
+        let mut older = Lower {
+            frozen,
             blocks: &blocks,
             damage: &self.damage,
             scratch: Columns::default(),
         };
-        let Writer { log, accepted, .. } = &mut *writer;
+        let Writer { log, accepted } = &mut *writer;
         accepted.clear();
         let report = shared
             .catalog
@@ -351,12 +419,12 @@ impl SeriesStore for DiskStore {
         // Also what came before an error is in memory, so it has to be in the log.
         log.add(accepted, &mut shared.catalog);
         let full = shared.catalog.head_bytes() as u64 >= self.config.memory_bytes
-            || log.size() >= self.config.log_bytes;
+            || log.open_size() >= self.config.log_bytes;
         drop(shared);
         self.log_size.store(log.size(), Ordering::Relaxed);
+        drop(writer);
         if full {
-            // The samples are in memory all the same; `sync` tells when this goes on failing.
-            let _ = self.cut(&mut writer);
+            self.make_room();
         }
         report
     }
@@ -403,26 +471,38 @@ impl SeriesStore for DiskStore {
     }
 
     fn delete(&self, selector: &Selector, range: TimeRange) -> Result<u64, StorageError> {
-        self.delete_from_blocks(&mut self.writer(), selector, range)
+        self.delete_from_blocks(&mut self.keeper(), selector, range)
     }
 
     fn retain_from(&self, oldest: Timestamp) -> Result<u64, StorageError> {
-        let mut writer = self.writer();
+        let mut keeper = self.keeper();
         let dropped = self.writing().catalog.retain_from(oldest.as_nanos());
-        Ok(dropped + self.drop_blocks(&mut writer, oldest.as_nanos())?)
+        Ok(dropped + self.drop_blocks(&mut keeper, oldest.as_nanos())?)
     }
 
     fn sync(&self) -> Result<(), StorageError> {
         let mut writer = self.writer();
-        if writer.log.has_failed() || writer.log.sync().is_err() {
-            return self.cut(&mut writer);
+        if !writer.log.has_failed() && writer.log.sync().is_ok() {
+            return writer.log.remove_dead();
         }
-        self.remove_dead(&mut writer)
+        drop(writer);
+        self.cut(&mut self.keeper())
+    }
+
+    fn maintain(&self, now: Timestamp) -> Result<Maintenance, StorageError> {
+        self.tidy(now)
     }
 
     fn stats(&self) -> StoreStats {
         let shared = self.reading();
         let mut stats = shared.catalog.stats();
+        if let Some(frozen) = &shared.frozen {
+            stats.memory_bytes += frozen.bytes as u64;
+            let oldest = frozen.series.iter();
+            let oldest = oldest.filter_map(|(_, _, head)| head.oldest()).min();
+            let oldest = oldest.map(Timestamp::from_nanos);
+            stats.oldest = stats.oldest.into_iter().chain(oldest).min();
+        }
         for block in shared.blocks.iter() {
             stats.disk_bytes += block.size();
             stats.memory_bytes += block.memory_bytes() as u64;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::cache::RunCache;
-use super::{DiskStore, DiskStoreConfig, InBlocks, Recovery, Shared, Writer};
+use super::{DiskStore, DiskStoreConfig, Keeper, Lower, Recovery, Shared, Writer};
 use crate::files::{DamageList, Files};
 use crate::journal;
 use crate::store::block::{self, Block, Opened, SeriesInfo};
@@ -49,7 +49,8 @@ pub(super) fn open(
     let recovered = {
         let mut replay = Replay {
             catalog: &mut catalog,
-            older: InBlocks {
+            older: Lower {
+                frozen: None,
                 blocks: &blocks,
                 damage: &damage,
                 scratch: Columns::default(),
@@ -90,14 +91,17 @@ pub(super) fn open(
         config,
         folder: folder.to_owned(),
         files,
-        writer: Mutex::new(Writer {
-            log,
+        keeper: Mutex::new(Keeper {
             next_block: found.next,
             dead: Vec::new(),
+        }),
+        writer: Mutex::new(Writer {
+            log,
             accepted: Vec::new(),
         }),
         shared: RwLock::new(Shared {
             catalog,
+            frozen: None,
             blocks: Arc::new(blocks),
         }),
         log_size,
@@ -109,7 +113,7 @@ pub(super) fn open(
     };
     let full = store.reading().catalog.head_bytes() as u64 >= config.memory_bytes;
     if full {
-        store.cut(&mut store.writer())?;
+        store.cut(&mut store.keeper())?;
     }
     Ok(store)
 }
@@ -179,7 +183,7 @@ impl Found {
 /// Puts the records of the log into the catalog.
 struct Replay<'a> {
     catalog: &'a mut Catalog,
-    older: InBlocks<'a>,
+    older: Lower<'a>,
     defined: log::Defined,
     recovery: &'a mut Recovery,
     failure: Option<StorageError>,

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiops_core::store::{DiskStore, DiskStoreConfig, Recovery, SeriesStore};
-use aiops_core::{Selector, StorageError, TimeRange};
+use aiops_core::store::{DiskStore, DiskStoreConfig, Maintenance, Recovery, SeriesStore};
+use aiops_core::{Selector, StorageError, TimeRange, Timestamp};
 use tempfile::TempDir;
 
 use super::{Options, Reopen, batch, labels, read};
@@ -271,12 +271,26 @@ fn append_minutes(store: &DiskStore, minutes: std::ops::Range<i64>) {
     }
 }
 
+/// Everything there is to do.
+fn tidy(store: &DiskStore, now: Timestamp) -> Vec<Maintenance> {
+    let step = || store.maintain(now).unwrap();
+    std::iter::repeat_with(step)
+        .take_while(|done| *done != Maintenance::Nothing)
+        .collect()
+}
+
 #[test]
 fn small_blocks_of_a_period_are_merged() {
     let (folder, config) = hourly(None);
     let store = DiskStore::open(folder.path(), config).unwrap();
     append_minutes(&store, 0..600);
-    let blocks = files(&folder.path().join("blocks")).len();
+    // Appending and syncing merge nothing.
+    store.sync().unwrap();
+    let blocks = || files(&folder.path().join("blocks")).len();
+    assert_eq!(blocks(), 600);
+    let merged = |done: &Maintenance| matches!(done, Maintenance::Merged { .. });
+    assert!(tidy(&store, super::time(0)).iter().all(merged));
+    let blocks = blocks();
     assert!((10..=14).contains(&blocks), "{blocks} blocks for ten hours");
     for _ in 0..2 {
         let store = &store;
@@ -392,4 +406,92 @@ fn what_is_asked_for_twice_is_at_hand_the_third_time() {
     let full = store.cache_stats().bytes;
     store.retain_from(super::time(i64::MAX)).unwrap();
     assert!(store.cache_stats().bytes < full);
+}
+
+#[test]
+fn what_is_too_old_is_dropped_and_late_from_then_on() {
+    let (folder, mut config) = hourly(None);
+    config.retention = Some(Duration::from_hours(3));
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    append_minutes(&store, 0..600);
+    let minute = |minute: i64| super::time(minute * 60_000_000_000);
+    assert!(
+        tidy(&store, minute(180))
+            .iter()
+            .all(|done| matches!(done, Maintenance::Merged { .. }))
+    );
+    assert_eq!(store.stats().samples, 600);
+    let done = tidy(&store, minute(301));
+    assert_eq!(done, [Maintenance::Dropped { samples: 120 }]);
+    assert_eq!(store.stats().samples, 480);
+    let late = store.append(&batch("a=1", &[(0, 0.0)])).unwrap();
+    assert_eq!((late.late, late.accepted), (1, 0));
+}
+
+#[test]
+fn a_host_that_maintains_spares_its_appends_the_writing() {
+    let (folder, mut config) = hourly(None);
+    config.memory_bytes = 800;
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    let mut written = 0;
+    for minute in 0..3_000 {
+        append_minutes(&store, minute..minute + 1);
+        let before = files(&folder.path().join("blocks"));
+        if let Maintenance::Written { samples } = store.maintain(super::time(0)).unwrap() {
+            written += samples;
+            assert_eq!(store.stats().samples, minute as u64 + 1);
+            assert_ne!(files(&folder.path().join("blocks")), before);
+        }
+    }
+    assert!((2_000..=3_000).contains(&written), "{written} samples");
+    assert_eq!(read_all(&store).len(), 3_000);
+}
+
+/// Samples come in, are read and are tidied at one time; each is there exactly once, all the time.
+#[test]
+fn tidying_holds_up_neither_appends_nor_readings() {
+    use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+
+    let folder = crate::support::folder();
+    let mut config = DiskStoreConfig::default();
+    config.memory_bytes = 300;
+    config.block_span = Duration::from_secs(1);
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    let (appended, end) = (AtomicI64::new(0), 4_000);
+    let merges = AtomicI64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while appended.load(SeqCst) < end {
+                let done = store.maintain(super::time(0)).unwrap();
+                let merged = matches!(done, Maintenance::Merged { .. });
+                merges.fetch_add(i64::from(merged), SeqCst);
+            }
+        });
+        scope.spawn(|| {
+            while appended.load(SeqCst) < end {
+                let before = appended.load(SeqCst);
+                let times: Vec<_> = read_all(&store).into_iter().map(|(at, _)| at).collect();
+                assert!(times.len() as i64 >= before, "{} of {before}", times.len());
+                assert!(times.iter().copied().eq(0..times.len() as i64), "{times:?}");
+            }
+        });
+        for at in 0..end {
+            // The one before comes again, wherever it is by now.
+            let two = [((at - 1).max(0), 0.0), (at, at as f64)];
+            let report = store.append(&batch("a=1", &two)).unwrap();
+            assert_eq!((report.accepted, report.duplicates), (1, 1), "{at}");
+            appended.store(at + 1, SeqCst);
+            if at % 64 == 0 {
+                store.sync().unwrap();
+                // Gives the others the time that a fast disk would not.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    });
+    assert!(merges.load(SeqCst) > 5, "{merges:?}");
+    store.sync().unwrap();
+    drop(store);
+    let store = DiskStore::open(folder.path(), config).unwrap();
+    assert_eq!(store.recovery().damage, []);
+    assert_eq!(read_all(&store).len() as i64, end);
 }

@@ -546,6 +546,7 @@ fn an_active_series_costs_little_memory() {
 enum Step {
     Append(Vec<(u8, i64, u64)>),
     Sync,
+    Maintain,
     Delete(u8, i64, i64),
     Reopen,
 }
@@ -556,6 +557,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => prop::collection::vec(sample, 1..60).prop_map(Step::Append),
         1 => Just(Step::Sync),
+        2 => Just(Step::Maintain),
         1 => (0..3_u8, -60_i64..60, 0_i64..40).prop_map(|(series, start, len)| Step::Delete(series, start, start + len)),
         1 => Just(Step::Reopen),
     ];
@@ -581,6 +583,7 @@ fn play(store: &mut dyn Reopen, steps: &[Step]) {
                 assert_eq!(report.accepted, new);
                 assert_eq!(report.duplicates, samples.len() as u64 - new);
             }
+            Step::Maintain => drop(store.store().maintain(time(0)).unwrap()),
             Step::Sync => store.store().sync().unwrap(),
             Step::Delete(series, start, end) => {
                 let selector = selector(&format!("{{a=\"{series}\"}}"));
