@@ -70,7 +70,12 @@ impl Default for AdtributorConfig {
 ///
 /// # Not good for
 ///
-/// Causes of two attributes or more: see [`LikelihoodSearch`](super::LikelihoodSearch).
+/// Causes of two attributes or more: see [`RecursiveAdtributor`](super::RecursiveAdtributor) and
+/// [`LikelihoodSearch`](super::LikelihoodSearch).
+///
+/// # Cost
+///
+/// One pass over the leaves for each attribute.
 #[derive(Clone, Copy, Debug)]
 pub struct Adtributor {
     config: AdtributorConfig,
@@ -98,16 +103,16 @@ impl TryFrom<AdtributorConfig> for Adtributor {
 /// Sums over the leaves of a value: of what is counted, now and as expected, and of what it is
 /// divided by.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sums {
+pub(super) struct Sums {
     actual: f64,
     expected: f64,
     whole: f64,
     expected_whole: f64,
-    leaves: usize,
+    pub(super) leaves: usize,
 }
 
 impl Sums {
-    fn add(&mut self, leaf: &Leaf) {
+    pub(super) fn add(&mut self, leaf: &Leaf) {
         self.leaves += 1;
         match *leaf {
             Leaf::Sum { actual, expected } => {
@@ -148,66 +153,122 @@ impl Adtributor {
                 found: 0,
             });
         }
+        let rows: Vec<u32> = (0..table.len() as u32).collect();
+        let all: Vec<usize> = (0..table.attributes.len()).collect();
+        let explained = self.attributes(table, &rows, &all);
+        Ok(explained
+            .iter()
+            .flat_map(|one| one.values.iter().map(|value| one.finding(table, value)))
+            .collect())
+    }
+
+    /// The attributes that explain the change over `rows`, those that surprise most first.
+    pub(super) fn attributes(
+        &self,
+        table: &LeafTable,
+        rows: &[u32],
+        open: &[usize],
+    ) -> Vec<Explained> {
         let mut total = Sums::default();
-        table.leaves.iter().for_each(|leaf| total.add(leaf));
-        let mut attributes: Vec<(f64, Vec<Finding>)> = (0..table.attributes.len())
-            .filter_map(|attribute| self.attribute(table, attribute, &total))
+        for row in rows {
+            total.add(&table.leaves[*row as usize]);
+        }
+        let mut explained: Vec<Explained> = open
+            .iter()
+            .filter_map(|attribute| self.attribute(table, rows, *attribute, &total))
             .collect();
         // Stable: equal surprise leaves the order of the attributes.
-        attributes.sort_by(|a, b| b.0.total_cmp(&a.0));
-        Ok(attributes
-            .into_iter()
-            .flat_map(|(_, findings)| findings)
-            .collect())
+        explained.sort_by(|a, b| b.surprise.total_cmp(&a.surprise));
+        explained
     }
 
     fn attribute(
         &self,
         table: &LeafTable,
+        rows: &[u32],
         attribute: usize,
         total: &Sums,
-    ) -> Option<(f64, Vec<Finding>)> {
-        let mut sums: BTreeMap<&str, Sums> = BTreeMap::new();
-        for (row, leaf) in table.leaves.iter().enumerate() {
-            let value = &table.values[attribute][table.code(row, attribute) as usize];
-            sums.entry(value).or_default().add(leaf);
+    ) -> Option<Explained> {
+        let names = &table.values[attribute];
+        let mut sums = vec![Sums::default(); names.len()];
+        for row in rows {
+            sums[table.code(*row as usize, attribute) as usize].add(&table.leaves[*row as usize]);
         }
-        let powers: Vec<f64> = sums.values().map(|sums| power(sums, total)).collect();
-        let all: f64 = powers.iter().sum();
+        let mut values: Vec<Value> = sums
+            .into_iter()
+            .enumerate()
+            .filter(|(_, sums)| sums.leaves > 0)
+            .map(|(code, sums)| Value {
+                code: code as u32,
+                share: power(&sums, total),
+                surprise: surprise(&sums, total),
+                sums,
+            })
+            .collect();
+        let name = |value: &Value| &names[value.code as usize];
+        values.sort_by(|a, b| {
+            let by_surprise = b.surprise.total_cmp(&a.surprise);
+            by_surprise.then_with(|| name(a).cmp(name(b)))
+        });
+        let all: f64 = values.iter().map(|value| value.share).sum();
         if all == 0.0 || !all.is_finite() {
             return None;
         }
-        let mut values: Vec<(&str, &Sums, f64, f64)> = sums
-            .iter()
-            .zip(powers)
-            .map(|((value, sums), power)| (*value, sums, power / all, surprise(sums, total)))
-            .collect();
-        values.sort_by(|a, b| b.3.total_cmp(&a.3).then_with(|| a.0.cmp(b.0)));
-        let (mut explained, mut surprised, mut findings) = (0.0, 0.0, Vec::new());
-        for (value, sums, share, surprise) in values {
-            if share < self.config.min_each {
+        let mut explained = Explained {
+            attribute,
+            surprise: 0.0,
+            values: Vec::new(),
+        };
+        let mut together = 0.0;
+        for mut value in values {
+            value.share /= all;
+            if value.share < self.config.min_each {
                 continue;
             }
-            let pair = (table.attributes[attribute].clone(), value.to_owned());
-            findings.push(Finding {
-                element: Element(BTreeMap::from([pair])),
-                score: surprise,
-                share,
-                change: change(sums),
-                leaves: sums.leaves,
-            });
-            explained += share;
-            surprised += surprise;
-            if explained > self.config.min_together {
-                return Some((surprised, findings));
+            together += value.share;
+            explained.surprise += value.surprise;
+            explained.values.push(value);
+            if together > self.config.min_together {
+                return Some(explained);
             }
         }
         None
     }
 }
 
+/// A value of an attribute, with its share of the change.
+#[derive(Debug)]
+pub(super) struct Value {
+    pub(super) code: u32,
+    share: f64,
+    surprise: f64,
+    sums: Sums,
+}
+
+/// An attribute whose listed values explain a change.
+#[derive(Debug)]
+pub(super) struct Explained {
+    pub(super) attribute: usize,
+    pub(super) surprise: f64,
+    pub(super) values: Vec<Value>,
+}
+
+impl Explained {
+    fn finding(&self, table: &LeafTable, value: &Value) -> Finding {
+        let name = table.values[self.attribute][value.code as usize].clone();
+        let pair = (table.attributes[self.attribute].clone(), name);
+        Finding {
+            element: Element(BTreeMap::from([pair])),
+            score: value.surprise,
+            share: value.share,
+            change: change(&value.sums),
+            leaves: value.sums.leaves,
+        }
+    }
+}
+
 /// How much of the change of the total the value explains, not yet scaled.
-fn power(value: &Sums, total: &Sums) -> f64 {
+pub(super) fn power(value: &Sums, total: &Sums) -> f64 {
     if total.expected_whole == 0.0 {
         return value.actual - value.expected;
     }
@@ -218,7 +279,7 @@ fn power(value: &Sums, total: &Sums) -> f64 {
 }
 
 /// Divergence (Jensen and Shannon) of the share that the value had and the one that it has.
-fn surprise(value: &Sums, total: &Sums) -> f64 {
+pub(super) fn surprise(value: &Sums, total: &Sums) -> f64 {
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     let (p, q) = (
         share(value.expected, total.expected),
@@ -234,7 +295,7 @@ fn surprise(value: &Sums, total: &Sums) -> f64 {
     0.5 * (term(p) + term(q))
 }
 
-fn change(sums: &Sums) -> f64 {
+pub(super) fn change(sums: &Sums) -> f64 {
     let change = if sums.whole > 0.0 && sums.expected_whole > 0.0 {
         sums.actual / sums.whole - sums.expected / sums.expected_whole
     } else {

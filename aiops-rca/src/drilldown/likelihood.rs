@@ -4,7 +4,9 @@ use aiops_core::numerics::{MAD_TO_SIGMA, median};
 use aiops_core::{DataError, ParamError};
 
 use super::Finding;
-use super::table::{Groups, Leaf, LeafTable};
+use super::cuboids::{Groups, cuboids};
+use super::flows::{UsualRatio, relative};
+use super::table::{Leaf, LeafTable};
 
 /// Squared distance beyond which a leaf counts no more: one leaf cannot decide alone.
 const CLIP: f64 = 50.0;
@@ -18,8 +20,6 @@ const SINGLE_SPREAD: f64 = 0.05;
 const RATIO_SPREAD: f64 = 0.3;
 /// Smallest noise of ratios beyond that of counting.
 const MIN_RATIO_NOISE: f64 = 0.005;
-/// Events of the whole table that are added to the normal ones of each leaf.
-const PRIOR: f64 = 20.0;
 
 /// Parameters of [`LikelihoodSearch`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -209,8 +209,7 @@ impl LikelihoodSearch {
         let mut live: Vec<u32> = (0..table.len() as u32)
             .filter(|row| leaves.has_data(*row))
             .collect();
-        let mut cuboids = cuboids(table.attributes.len(), self.config.max_attributes);
-        cuboids.sort_by_key(Vec::len);
+        let cuboids = cuboids(table.attributes.len(), self.config.max_attributes);
         let whole: f64 = live.iter().map(|row| leaves.amount[*row as usize]).sum();
         let mut findings = Vec::new();
         while findings.len() < self.config.max_findings {
@@ -306,18 +305,6 @@ impl LikelihoodSearch {
     }
 }
 
-/// All combinations of at most `most` of `count` attributes.
-fn cuboids(count: usize, most: usize) -> Vec<Vec<usize>> {
-    (1_u32..1 << count)
-        .filter(|set| set.count_ones() as usize <= most)
-        .map(|set| {
-            (0..count)
-                .filter(|attribute| set >> attribute & 1 == 1)
-                .collect()
-        })
-        .collect()
-}
-
 /// The leaves as relative changes.
 struct Leaves {
     ratio: bool,
@@ -334,19 +321,7 @@ struct Leaves {
 
 impl Leaves {
     fn new(table: &LeafTable) -> Self {
-        let (mut bad, mut all) = (1.0, 2.0);
-        for leaf in &table.leaves {
-            if let Leaf::Ratio {
-                normal_bad,
-                normal_all,
-                ..
-            } = leaf
-            {
-                bad += normal_bad;
-                all += normal_all;
-            }
-        }
-        let overall = bad / all;
+        let ratio = UsualRatio::new(table);
         let mut leaves = Self {
             ratio: matches!(table.leaves.first(), Some(Leaf::Ratio { .. })),
             change: Vec::new(),
@@ -358,13 +333,8 @@ impl Leaves {
         for leaf in &table.leaves {
             match *leaf {
                 Leaf::Sum { actual, expected } => {
-                    let both = actual + expected;
-                    let change = if both > 0.0 {
-                        2.0 * (actual - expected) / both
-                    } else {
-                        0.0
-                    };
-                    leaves.push(change, actual - expected, 0.0, 0.0, both);
+                    let change = relative(expected, actual);
+                    leaves.push(change, actual - expected, 0.0, 0.0, actual + expected);
                 }
                 Leaf::Ratio {
                     bad,
@@ -372,8 +342,7 @@ impl Leaves {
                     normal_bad,
                     normal_all,
                 } => {
-                    let usual = (normal_bad + PRIOR * overall) / (normal_all + PRIOR);
-                    let usual = usual.clamp(1e-4, 0.999);
+                    let usual = ratio.of(normal_bad, normal_all);
                     let change = if all > 0.0 {
                         (bad / all - usual) / (1.0 - usual)
                     } else {

@@ -2,16 +2,33 @@
 //!
 //! Leaves under a cause change by the same relative amount, the ripple effect of Sun et al.,
 //! *`HotSpot`: Anomaly Localization for Additive KPIs with Multi-Dimensional Attributes* (IEEE Access
-//! 2018). [`LikelihoodSearch`] asks of every combination how much more likely its leaves are under
-//! one common change than under the noise that the table has anyway; [`Adtributor`] is the
-//! classic for single attributes.
+//! 2018). All methods take tables of sums and of ratios.
+//!
+//! | method | answers | misses |
+//! |---|---|---|
+//! | [`LikelihoodSearch`] | what is more likely under one common change than under noise; where to begin | tables of which most changed |
+//! | [`Adtributor`] | values of one attribute that surprise | combinations |
+//! | [`RecursiveAdtributor`] | the same, narrowed down | what no single attribute shows |
+//! | [`Squeeze`] | sets of combinations, one for each size of change | unlike causes of the same size |
+//! | [`RiskLoc`] | what lies beyond the normal deviations | causes in both directions, few events a leaf |
+//! | [`Ripple`] | how well a given set explains the table | it does not search |
 
 mod adtributor;
+mod cuboids;
+mod flows;
 mod likelihood;
+mod recursive;
+mod ripple;
+mod risk_loc;
+mod squeeze;
 mod table;
 
 pub use adtributor::{Adtributor, AdtributorConfig};
 pub use likelihood::{LikelihoodSearch, LikelihoodSearchConfig};
+pub use recursive::{RecursiveAdtributor, RecursiveAdtributorConfig};
+pub use ripple::Ripple;
+pub use risk_loc::{RiskLoc, RiskLocConfig};
+pub use squeeze::{Squeeze, SqueezeConfig};
 pub use table::{Element, Leaf, LeafTable, MAX_ATTRIBUTES, TableError};
 
 /// A combination that changed.

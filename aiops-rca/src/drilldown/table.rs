@@ -37,6 +37,14 @@ pub enum TableError {
         /// The number.
         value: f64,
     },
+    /// A combination that names what the table does not have.
+    #[error("no row has {attribute}={value}")]
+    Unknown {
+        /// The attribute.
+        attribute: String,
+        /// Its value.
+        value: String,
+    },
     /// A row that measures a sum in a table of ratios, or the other way round.
     #[error("row {row} is of another kind than the rows before it")]
     Mixed {
@@ -183,6 +191,22 @@ impl LeafTable {
         self.codes[row * self.attributes.len() + attribute]
     }
 
+    /// The attributes and codes that an element names.
+    pub(super) fn codes_of(&self, element: &Element) -> Result<Vec<(usize, u32)>, TableError> {
+        let code = |(attribute, value): (&String, &String)| {
+            let at = self.attributes.iter().position(|name| name == attribute)?;
+            Some((at, *self.lookup[at].get(value)?))
+        };
+        let unknown = |(attribute, value): (&String, &String)| TableError::Unknown {
+            attribute: attribute.clone(),
+            value: value.clone(),
+        };
+        let pairs = element.0.iter();
+        pairs
+            .map(|pair| code(pair).ok_or_else(|| unknown(pair)))
+            .collect()
+    }
+
     pub(super) fn element(&self, row: usize, cuboid: &[usize]) -> Element {
         let pairs = cuboid.iter().map(|&attribute| {
             let value = &self.values[attribute][self.code(row, attribute) as usize];
@@ -204,72 +228,5 @@ impl std::fmt::Display for Element {
             write!(f, "{and}{attribute}={value}")?;
         }
         Ok(())
-    }
-}
-
-/// The leaves of one combination of attributes, by element.
-#[derive(Debug)]
-pub(super) struct Groups {
-    /// Rows, those of one element next to each other.
-    rows: Vec<u32>,
-    starts: Vec<usize>,
-}
-
-impl Groups {
-    pub(super) fn new(table: &LeafTable, live: &[u32], cuboid: &[usize]) -> Self {
-        let size = |attribute: &usize| table.values[*attribute].len() as u64;
-        let key = |row: u32| {
-            cuboid.iter().fold(0_u64, |key, attribute| {
-                key.wrapping_mul(size(attribute))
-                    .wrapping_add(u64::from(table.code(row as usize, *attribute)))
-            })
-        };
-        let space = cuboid
-            .iter()
-            .try_fold(1_u64, |space, at| space.checked_mul(size(at)));
-        let few = space.filter(|space| *space <= 4 * live.len() as u64 + 1024);
-        let mut groups = Self {
-            rows: live.to_vec(),
-            starts: Vec::new(),
-        };
-        if let Some(space) = few {
-            let mut ends = vec![0_usize; space as usize + 1];
-            for row in live {
-                ends[key(*row) as usize + 1] += 1;
-            }
-            (0..space as usize).for_each(|at| ends[at + 1] += ends[at]);
-            let mut next = ends.clone();
-            for row in live {
-                let place = &mut next[key(*row) as usize];
-                groups.rows[*place] = *row;
-                *place += 1;
-            }
-            ends.dedup();
-            groups.starts = ends;
-        } else {
-            // Where the product overflows, the codes themselves are compared.
-            let codes = |row: u32| cuboid.iter().map(move |at| table.code(row as usize, *at));
-            groups
-                .rows
-                .sort_unstable_by(|a, b| codes(*a).cmp(codes(*b)).then(a.cmp(b)));
-            groups.starts.push(0);
-            for at in 1..groups.rows.len() {
-                if codes(groups.rows[at - 1]).ne(codes(groups.rows[at])) {
-                    groups.starts.push(at);
-                }
-            }
-            groups.starts.push(groups.rows.len());
-        }
-        groups
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.starts.len().saturating_sub(1)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.starts
-            .windows(2)
-            .map(|pair| &self.rows[pair[0]..pair[1]])
     }
 }

@@ -2,7 +2,8 @@
 
 use aiops_rca::drilldown::{
     Adtributor, AdtributorConfig, Element, Finding, Leaf, LeafTable, LikelihoodSearch,
-    LikelihoodSearchConfig, MAX_ATTRIBUTES, TableError,
+    LikelihoodSearchConfig, MAX_ATTRIBUTES, RecursiveAdtributor, RecursiveAdtributorConfig, Ripple,
+    RiskLoc, RiskLocConfig, Squeeze, SqueezeConfig, TableError,
 };
 use proptest::prelude::*;
 
@@ -75,9 +76,29 @@ fn ratios(element: &str, extra: f64) -> LeafTable {
     })
 }
 
+fn recursive(table: &LeafTable) -> Vec<Finding> {
+    let method = RecursiveAdtributor::try_from(RecursiveAdtributorConfig::default()).unwrap();
+    method.explain(table).unwrap()
+}
+
+fn squeeze(table: &LeafTable) -> Vec<Finding> {
+    let method = Squeeze::try_from(SqueezeConfig::default()).unwrap();
+    method.search(table).unwrap()
+}
+
+fn risk_loc(table: &LeafTable) -> Vec<Finding> {
+    let method = RiskLoc::try_from(RiskLocConfig::default()).unwrap();
+    method.search(table).unwrap()
+}
+
 #[track_caller]
 fn check(table: &LeafTable, expected: &[&str]) {
-    let mut found: Vec<String> = search(table)
+    check_with(search, table, expected);
+}
+
+#[track_caller]
+fn check_with(method: fn(&LeafTable) -> Vec<Finding>, table: &LeafTable, expected: &[&str]) {
+    let mut found: Vec<String> = method(table)
         .iter()
         .map(|finding| {
             let values: Vec<&str> = finding.element.0.values().map(String::as_str).collect();
@@ -193,6 +214,114 @@ fn adtributor_by_hand() {
 }
 
 #[test]
+fn the_way_down_ends_where_values_changed_alike() {
+    check_with(recursive, &sums(&[("a1", 0.3)]), &["a1"]);
+    check_with(recursive, &sums(&[("a1 c2", 0.1)]), &["a1 c2"]);
+    check_with(recursive, &sums(&[("a1 b3 c2", 0.0)]), &["a1 b3 c2"]);
+    check_with(recursive, &ratios("a1", 0.3), &["a1"]);
+    check_with(recursive, &ratios("b4 c3", 0.9), &["b4 c3"]);
+}
+
+#[test]
+fn risk_loc_finds_exact_combinations() {
+    check_with(risk_loc, &sums(&[("a1", 0.5)]), &["a1"]);
+    check_with(risk_loc, &sums(&[("a1 c2", 0.4)]), &["a1 c2"]);
+    check_with(risk_loc, &sums(&[("b2", 1.8)]), &["b2"]); // a rise
+    let two = sums(&[("a1 c2", 0.3), ("b3 c0", 0.5)]);
+    check_with(risk_loc, &two, &["a1 c2", "b3 c0"]);
+    check_with(risk_loc, &ratios("a1", 0.4), &["a1"]);
+    check_with(risk_loc, &sums(&[]), &[]);
+    check_with(risk_loc, &ratios("a1", 0.0), &[]);
+}
+
+#[test]
+fn squeeze_finds_exact_combinations() {
+    check_with(squeeze, &sums(&[("a1", 0.5)]), &["a1"]);
+    check_with(squeeze, &sums(&[("a1 c2", 0.4)]), &["a1 c2"]);
+    check_with(squeeze, &sums(&[("b2", 1.8)]), &["b2"]);
+    // Two sizes of change are two clusters; one size is one set.
+    let two = sums(&[("a1 c2", 0.2), ("a3 c0", 0.6)]);
+    check_with(squeeze, &two, &["a1 c2", "a3 c0"]);
+    let two = sums(&[("a1", 0.3), ("a4", 0.3)]);
+    check_with(squeeze, &two, &["a1", "a4"]);
+    check_with(squeeze, &ratios("a1", 0.4), &["a1"]);
+    check_with(squeeze, &sums(&[]), &[]);
+}
+
+/// Nothing that moved, all that moved alike, one leaf, no leaf.
+#[test]
+fn degenerate_tables_have_an_answer_or_an_error() {
+    let empty = LeafTable::new(["a"]).unwrap();
+    let risk = RiskLoc::try_from(RiskLocConfig::default()).unwrap();
+    assert!(risk.search(&empty).is_err());
+    let clusters = Squeeze::try_from(SqueezeConfig::default()).unwrap();
+    assert!(clusters.search(&empty).is_err());
+    let levels = RecursiveAdtributor::try_from(RecursiveAdtributorConfig::default()).unwrap();
+    assert!(levels.explain(&empty).is_err());
+    for method in [recursive, squeeze, risk_loc] {
+        for value in [0.0, 7.0] {
+            let still = table(|_, _| Leaf::Sum {
+                actual: value,
+                expected: value,
+            });
+            assert_eq!(method(&still), []);
+        }
+        let mut one = LeafTable::new(["a"]).unwrap();
+        let leaf = Leaf::Sum {
+            actual: 1.0,
+            expected: 4.0,
+        };
+        one.push(&["x"], leaf).unwrap();
+        let found = method(&one);
+        assert!(
+            found
+                .iter()
+                .all(|one| one.change == -0.75 && one.share == 1.0)
+        );
+    }
+}
+
+/// 60 of 100 and 30 of 50 left, 10 of 10 untouched: by hand.
+#[test]
+fn ripple_by_hand() {
+    let mut table = LeafTable::new(["x", "y"]).unwrap();
+    for (x, y, actual, expected) in [
+        ("a", "1", 60.0, 100.0),
+        ("a", "2", 30.0, 50.0),
+        ("b", "1", 10.0, 10.0),
+    ] {
+        let leaf = Leaf::Sum { actual, expected };
+        table.push(&[x, y], leaf).unwrap();
+    }
+    let element = |pairs: &[(&str, &str)]| {
+        let owned = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Element(owned.collect())
+    };
+    let ripple = Ripple::new(&table);
+    let all = [element(&[("x", "a")])];
+    assert_eq!(ripple.potential(&all).unwrap(), 1.0);
+    assert_eq!(ripple.generalised(&all).unwrap(), 1.0);
+    // Only the first leaf: what is left unexplained is 20 of (40, 20).
+    let first = [element(&[("x", "a"), ("y", "1")])];
+    let expected = 1.0 - (400.0_f64 / 2000.0).sqrt();
+    assert!((ripple.potential(&first).unwrap() - expected).abs() < 1e-12);
+    // Elsewhere a mean of (20 + 0) / 2; under it 0 of 40.
+    let expected = 1.0 - 10.0 / 50.0;
+    assert!((ripple.generalised(&first).unwrap() - expected).abs() < 1e-12);
+    // y=1 over both: 110 to 70, so 63.6 and 6.36.
+    let like = [100.0 * 70.0 / 110.0, 10.0 * 70.0 / 110.0];
+    let apart: f64 = (60.0_f64 - like[0]).powi(2) + (10.0_f64 - like[1]).powi(2);
+    let expected = 1.0 - ((apart + 400.0) / 2000.0).sqrt();
+    let both = [element(&[("y", "1")])];
+    assert!((ripple.potential(&both).unwrap() - expected).abs() < 1e-12);
+    assert_eq!(ripple.potential(&[]).unwrap(), 0.0);
+    let unknown = ripple.potential(&[element(&[("x", "c")])]).unwrap_err();
+    assert_eq!(unknown.to_string(), "no row has x=c");
+}
+
+#[test]
 fn bad_rows_are_refused_with_their_number() {
     assert_eq!(
         LeafTable::new([""; 0]),
@@ -269,6 +398,7 @@ fn extreme_numbers_never_panic() {
                 }
             });
             search(&odd);
+            let _ = [recursive, squeeze, risk_loc].map(|method| method(&odd));
             let odd = table(|row, _| {
                 let (bad, all) = if row % 3 == 0 {
                     (value, other)
@@ -283,6 +413,7 @@ fn extreme_numbers_never_panic() {
                 }
             });
             search(&odd);
+            let _ = [recursive, squeeze, risk_loc].map(|method| method(&odd));
             Adtributor::try_from(AdtributorConfig::default())
                 .unwrap()
                 .explain(&odd)
@@ -324,6 +455,43 @@ fn parameters_are_checked() {
     }
 }
 
+#[test]
+fn parameters_of_the_classics_are_checked() {
+    let risk = |set: fn(&mut RiskLocConfig)| {
+        let mut config = RiskLocConfig::default();
+        set(&mut config);
+        RiskLoc::try_from(config).err().map(|error| error.name())
+    };
+    assert_eq!(risk(|c| c.min_risk = 1.0), None);
+    assert_eq!(risk(|c| c.min_risk = 0.0), Some("min_risk"));
+    assert_eq!(risk(|c| c.min_share = f64::NAN), Some("min_share"));
+    assert_eq!(risk(|c| c.extremes = 0), None);
+    assert_eq!(risk(|c| c.max_findings = 0), Some("max_findings"));
+    assert_eq!(risk(|c| c.max_attributes = 0), Some("max_attributes"));
+    let clusters = |set: fn(&mut SqueezeConfig)| {
+        let mut config = SqueezeConfig::default();
+        set(&mut config);
+        Squeeze::try_from(config).err().map(|error| error.name())
+    };
+    assert_eq!(clusters(|c| c.price = 0.0), None);
+    assert_eq!(clusters(|c| c.price = -0.1), Some("price"));
+    assert_eq!(clusters(|c| c.min_change = 0.0), Some("min_change"));
+    assert_eq!(clusters(|c| c.enough = 1.1), Some("enough"));
+    assert_eq!(clusters(|c| c.min_score = 0.0), Some("min_score"));
+    assert_eq!(clusters(|c| c.max_elements = 0), Some("max_elements"));
+    assert_eq!(clusters(|c| c.max_attributes = 0), Some("max_attributes"));
+    let levels = |set: fn(&mut RecursiveAdtributorConfig)| {
+        let mut config = RecursiveAdtributorConfig::default();
+        set(&mut config);
+        let checked = RecursiveAdtributor::try_from(config);
+        checked.err().map(|error| error.name())
+    };
+    assert_eq!(levels(|c| c.min_surprise = 0.0), None);
+    assert_eq!(levels(|c| c.min_surprise = -1.0), Some("min_surprise"));
+    assert_eq!(levels(|c| c.level.min_each = 2.0), Some("min_each"));
+    assert_eq!(levels(|c| c.max_attributes = 0), Some("max_attributes"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -345,9 +513,11 @@ proptest! {
             let values = [format!("a{a}"), format!("b{b}"), format!("c{c}")];
             turned.push(&[&values[0], &values[1], &values[2]], leaf).unwrap();
         }
-        let elements = |table: &LeafTable| -> Vec<Element> {
-            search(table).into_iter().map(|finding| finding.element).collect()
-        };
-        prop_assert_eq!(elements(&sums(&[("a1 c2", 0.4)])), elements(&turned));
+        for method in [search, recursive, squeeze, risk_loc] {
+            let elements = |table: &LeafTable| -> Vec<Element> {
+                method(table).into_iter().map(|finding| finding.element).collect()
+            };
+            prop_assert_eq!(elements(&sums(&[("a1 c2", 0.4)])), elements(&turned));
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use aiops_rca::drilldown::{
     Adtributor, AdtributorConfig, Element, Finding, Leaf, LeafTable, LikelihoodSearch,
-    LikelihoodSearchConfig,
+    LikelihoodSearchConfig, RecursiveAdtributor, RecursiveAdtributorConfig, RiskLoc, RiskLocConfig,
+    Squeeze, SqueezeConfig,
 };
 use aiops_rca::metrics::SetScore;
 use serde_json::{Value, json};
@@ -30,6 +31,9 @@ struct LoadedCase {
 fn methods() -> Fallible<Vec<(&'static str, Method)>> {
     let search = LikelihoodSearch::try_from(LikelihoodSearchConfig::default())?;
     let adtributor = Adtributor::try_from(AdtributorConfig::default())?;
+    let recursive = RecursiveAdtributor::try_from(RecursiveAdtributorConfig::default())?;
+    let squeeze = Squeeze::try_from(SqueezeConfig::default())?;
+    let risk_loc = RiskLoc::try_from(RiskLocConfig::default())?;
     Ok(vec![
         (
             "investigation",
@@ -38,6 +42,15 @@ fn methods() -> Fallible<Vec<(&'static str, Method)>> {
         (
             "adtributor",
             Box::new(move |table| adtributor.explain(table).ok()),
+        ),
+        (
+            "recursive_adtributor",
+            Box::new(move |table| recursive.explain(table).ok()),
+        ),
+        ("squeeze", Box::new(move |table| squeeze.search(table).ok())),
+        (
+            "risk_loc",
+            Box::new(move |table| risk_loc.search(table).ok()),
         ),
     ])
 }
