@@ -75,7 +75,7 @@
 //!
 //! # Crate features
 //!
-//! - `serde`: `Serialize` and `Deserialize` for configurations.
+//! - `serde`: `Serialize` and `Deserialize` for configurations, and stored trees and forests.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -121,8 +121,8 @@ impl Forest {
 /// What [`Forest`] learned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FittedForest {
-    trees: Vec<FittedTree>,
-    classes: usize,
+    pub(super) trees: Vec<FittedTree>,
+    pub(super) classes: usize,
 }
 
 impl FittedForest {

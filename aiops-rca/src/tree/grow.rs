@@ -3,7 +3,7 @@
 use aiops_core::ndarray::ArrayView2;
 use aiops_core::{Rng, numerics};
 
-use super::{FittedTree, Node, Split, TreeConfig};
+use super::{Criterion, FittedTree, Node, Split, TreeConfig};
 
 /// Gain below which a split is none, as a share of the weight of the node.
 const MIN_GAIN: f64 = 1e-9;
@@ -85,7 +85,7 @@ fn best(
     features.sort_unstable();
     let total = node.total();
     let whole = config.criterion.impurity(&node.counts, total);
-    let mut best: Option<(f64, Split)> = None;
+    let mut found: Vec<OnFeature> = Vec::new();
     let mut present: Vec<(f64, u32)> = Vec::with_capacity(rows.len());
     for feature in features {
         let column = data.features.column(feature);
@@ -102,6 +102,7 @@ fn best(
         });
         present.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let mut left = vec![0.0; data.classes];
+        let mut best: Option<OnFeature> = None;
         for at in 1..present.len() {
             let (value, row) = present[at - 1];
             left[data.labels[row as usize]] += data.weights[row as usize];
@@ -128,7 +129,7 @@ fn best(
                 let gain = whole - rest;
                 let least = MIN_GAIN * total;
                 // Equal but for rounding is equal.
-                if gain > best.as_ref().map_or(least, |(known, _)| known + least) {
+                if gain > best.as_ref().map_or(least, |known| known.gain + least) {
                     let missing_left = if absent > 0 { missing_left } else { wl >= wr };
                     let threshold = between(value, next);
                     let split = Split {
@@ -138,12 +139,47 @@ fn best(
                         left: 0,
                         right: 0,
                     };
-                    best = Some((gain, split));
+                    let sides = config.criterion.impurity(&[wl, wr], total);
+                    best = Some(OnFeature { gain, sides, split });
                 }
             }
         }
+        found.extend(best);
     }
-    best.map(|(_, split)| split)
+    choose(config.criterion, found, MIN_GAIN * total)
+}
+
+/// The best split on one feature.
+struct OnFeature {
+    gain: f64,
+    /// Impurity of the sides themselves, each taken as a class.
+    sides: f64,
+    split: Split,
+}
+
+/// The best of the features; the first among equals.
+fn choose(criterion: Criterion, mut found: Vec<OnFeature>, least: f64) -> Option<Split> {
+    if criterion == Criterion::GainRatio {
+        let mean = found.iter().map(|one| one.gain).sum::<f64>() / found.len() as f64;
+        found.retain(|one| one.gain + least >= mean);
+    }
+    let value = |one: &OnFeature| match criterion {
+        Criterion::GainRatio => one.gain / one.sides,
+        Criterion::Gini | Criterion::Entropy => one.gain,
+    };
+    // Equal but for rounding is equal.
+    let margin = match criterion {
+        Criterion::GainRatio => MIN_GAIN,
+        Criterion::Gini | Criterion::Entropy => least,
+    };
+    let best = found.into_iter().reduce(|best, one| {
+        if value(&one) > value(&best) + margin {
+            one
+        } else {
+            best
+        }
+    });
+    best.map(|one| one.split)
 }
 
 /// A threshold between two values that does not round onto the upper one.

@@ -154,3 +154,26 @@ pub(crate) fn degenerate() -> Vec<(&'static str, Vec<f64>)> {
         ("noise", each(|i| noise(0, i))),
     ]
 }
+
+/// A stored model with this payload, right or wrong.
+#[cfg(feature = "serde")]
+pub(crate) fn envelope(kind: &str, format: u32, payload: &str) -> Vec<u8> {
+    let mut hash = aiops_core::numerics::Fnv1a64::default();
+    hash.write(payload.as_bytes());
+    let sum = hash.finish();
+    format!(r#"{{"kind":"{kind}","format":{format},"checksum":"{sum:016x}","payload":{payload}}}"#)
+        .into_bytes()
+}
+
+/// The stored model `name` of an earlier release. Where there is none yet, `AIOPS_WRITE_GOLDEN=1`
+/// writes `fitted` as the one to keep.
+#[cfg(feature = "serde")]
+pub(crate) fn released<M: aiops_core::stored::StoredModel>(name: &str, fitted: &M) -> M {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
+    let path = folder.join(name);
+    if !path.exists() && std::env::var_os("AIOPS_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, aiops_core::stored::save(fitted)).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    aiops_core::stored::load(&bytes).unwrap()
+}
