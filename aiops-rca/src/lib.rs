@@ -49,6 +49,8 @@
 //! | [`deviation`] | metrics | order statistics of each metric's samples | what strayed furthest from normal | what is cause and what is effect |
 //! | [`graph_deviation`] | metrics, topology | the same | the deepest dependency in trouble, and the change before it | trouble that travels with the calls |
 //! | [`regression_test`] | metrics, topology | and a regression for each metric | what its causes do not explain, several causes at once | what lies outside the linear range |
+//! | [`random_walk`] | metrics, topology | some 150 passes over the edges | what a walk from the symptom comes by most | what is many calls away |
+//! | [`change_correlation`] | metrics, topology, changes | order statistics, a walk for each change | what was changed just before, near the trouble | faults that nobody caused |
 //! | [`traces`] | spans of requests, log lines | a few passes over the spans | slow calls, errors at their origin, lines that are new or missing | fewer than ten requests, what was off from the first one |
 //! | [`investigation`] | any of metrics, topology, symptom, changes, spans, lines | and a regression for each metric that strayed | the first failure, what followed, who noticed, the guilty change | faults that no metric shows |
 //!
@@ -80,6 +82,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod baseline;
+pub mod change_correlation;
 mod class;
 pub mod deviation;
 pub mod drilldown;
@@ -90,6 +93,7 @@ mod linear;
 pub mod metrics;
 pub mod onset;
 mod order;
+pub mod random_walk;
 mod reading;
 pub mod regression_test;
 mod residual;

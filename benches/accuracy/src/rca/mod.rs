@@ -11,10 +11,12 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aiops_core::RootCauseRanker;
+use aiops_rca::change_correlation::{ChangeCorrelation, ChangeCorrelationConfig};
 use aiops_rca::deviation::{Deviation, DeviationConfig};
 use aiops_rca::graph_deviation::{GraphDeviation, GraphDeviationConfig};
 use aiops_rca::investigation::{Investigation, InvestigationConfig};
 use aiops_rca::metrics::{ac_at, avg_at, chance_ac_at};
+use aiops_rca::random_walk::{RandomWalk, RandomWalkConfig};
 use aiops_rca::regression_test::{RegressionTest, RegressionTestConfig};
 use serde_json::json;
 
@@ -28,6 +30,8 @@ fn methods() -> Fallible<Vec<(&'static str, Box<Method>)>> {
     let deviation = Deviation::try_from(DeviationConfig::default())?;
     let graph = GraphDeviation::try_from(GraphDeviationConfig::default())?;
     let regression = RegressionTest::try_from(RegressionTestConfig::default())?;
+    let walk = RandomWalk::try_from(RandomWalkConfig::default())?;
+    let changes = ChangeCorrelation::try_from(ChangeCorrelationConfig::default())?;
     let investigation = Investigation::try_from(InvestigationConfig::default())?;
     Ok(vec![
         (
@@ -41,6 +45,14 @@ fn methods() -> Fallible<Vec<(&'static str, Box<Method>)>> {
         (
             "regression_test",
             Box::new(move |request| regression.rank(&request.case)),
+        ),
+        (
+            "random_walk",
+            Box::new(move |request| walk.rank(&request.case)),
+        ),
+        (
+            "change_correlation",
+            Box::new(move |request| changes.rank(&request.case)),
         ),
         (
             "investigation",
