@@ -131,10 +131,10 @@ impl Aggregate {
 /// Shewchuk, *Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates*,
 /// Discrete and Computational Geometry 18 (1997).
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Expansion(Vec<f64>);
+pub(super) struct Expansion(Vec<f64>);
 
 impl Expansion {
-    fn add(&mut self, term: f64) {
+    pub(super) fn add(&mut self, term: f64) {
         let (mut carried, mut kept) = (term, 0);
         for index in 0..self.0.len() {
             let (large, small) = if carried.abs() < self.0[index].abs() {
@@ -154,7 +154,7 @@ impl Expansion {
     }
 
     /// The exact sum, rounded to the nearest float, ties to even.
-    fn total(&self) -> f64 {
+    pub(super) fn total(&self) -> f64 {
         let mut parts = self.0.iter().rev().copied();
         let mut total = parts.next().unwrap_or(0.0);
         let mut rest = 0.0;

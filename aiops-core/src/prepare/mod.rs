@@ -2,6 +2,8 @@
 
 mod aggregate;
 mod counter;
+mod deduplicate;
+mod growth;
 mod limit;
 mod resample;
 mod rules;
@@ -10,6 +12,7 @@ mod windows;
 
 pub use aggregate::Aggregate;
 pub use counter::CounterRate;
+pub use deduplicate::{Arrivals, Deduplicate, DeduplicateConfig};
 pub use limit::{SeriesLimit, SeriesLimitConfig};
 pub use resample::{Gaps, Reduce, resample};
 pub use rules::{RuleAction, RuleConfig, RuleOutcome, SeriesRules, canonical_labels};

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::aggregate::Aggregate;
+use super::aggregate::{Aggregate, Expansion};
+use super::growth::Histories;
 use crate::{Labels, ParamError, TimeRange, Timestamp};
 
 /// Parameters of [`Windows`].
@@ -26,6 +27,9 @@ pub struct WindowsConfig {
     /// Windows that are open at a time; samples that would open further ones, such as those of a
     /// clock in the future, are left out. At least `width / slide`.
     pub max_open: usize,
+    /// Samples of counters that are kept to work out growth, 40 bytes each; further samples are
+    /// left out. At least 1.
+    pub max_points: usize,
     /// Largest error of quantiles, as a share of their size. From 0.0001 to 0.5.
     pub relative_error: f64,
 }
@@ -39,6 +43,7 @@ impl Default for WindowsConfig {
             group_by: Vec::new(),
             max_groups: 10_000,
             max_open: 10_000,
+            max_points: 1_000_000,
             relative_error: 0.01,
         }
     }
@@ -58,7 +63,9 @@ pub enum Arrival {
     OverGroupLimit,
     /// One of its windows is new, and as many are open as may be.
     OverWindowLimit,
-    /// Missing or infinite.
+    /// A counter's, and as many are kept as may be.
+    OverPointLimit,
+    /// Missing or infinite, or of a counter and negative.
     NoValue,
 }
 
@@ -74,6 +81,16 @@ pub struct WindowResult {
     pub revision: u32,
     /// What is known about its samples.
     pub aggregate: Aggregate,
+    /// How much the counters of the group have grown, exact and rounded once; `NaN` without
+    /// counters. What a counter grew between two samples belongs to the window of the later one.
+    pub growth: f64,
+}
+
+impl WindowResult {
+    /// [`growth`](Self::growth) for each second of the window.
+    pub fn rate(&self) -> f64 {
+        self.growth / self.range.end.since(self.range.start).as_secs_f64()
+    }
 }
 
 /// Aggregates samples by group and window as they come, in any order.
@@ -109,6 +126,9 @@ pub struct WindowResult {
 /// | watermark that goes back | stays where it was |
 /// | `NaN`, infinite | not counted, and said so |
 /// | two samples of a series at one instant | both count |
+/// | counter that falls | it began again at 0: the value is the growth |
+/// | two samples of a counter further apart than `width` and `lateness` together | no growth |
+/// | two values of a counter at one instant | growth of the larger |
 /// | label of `group_by` that a series lacks | the group without that label |
 #[derive(Clone, Debug)]
 pub struct Windows {
@@ -121,11 +141,16 @@ pub struct Windows {
     watermark: Timestamp,
     /// The group of each series, so that it is not made anew for each sample.
     groups: HashMap<Labels, Labels>,
+    counters: Histories,
+    /// Where the counters were forgotten last.
+    forgotten: i64,
 }
 
 #[derive(Clone, Debug)]
 struct Slot {
     aggregate: Aggregate,
+    /// Of counters, when there are some.
+    growth: Option<Expansion>,
     /// Results given so far.
     given: u32,
     is_changed: bool,
@@ -152,7 +177,15 @@ impl TryFrom<WindowsConfig> for Windows {
             let expected = "at least `width / slide`";
             return Err(ParamError::new("max_open", expected, config.max_open));
         }
+        if config.max_points == 0 {
+            return Err(ParamError::new("max_points", "at least 1", 0));
+        }
         Ok(Self {
+            counters: Histories::new(
+                config.max_points,
+                width.saturating_add(nanos(config.lateness)),
+            ),
+            forgotten: i64::MIN,
             width,
             slide,
             empty: Aggregate::new(config.relative_error)?,
@@ -171,13 +204,8 @@ impl Windows {
             return Arrival::NoValue;
         }
         let group = self.group_of(labels);
-        let last = time
-            .as_nanos()
-            .div_euclid(self.slide)
-            .saturating_mul(self.slide);
-        let windows = self.width / self.slide;
         let (mut counted, mut late) = (false, false);
-        for start in (0..windows).filter_map(|back| last.checked_sub(back * self.slide)) {
+        for start in starts(time.as_nanos(), self.width, self.slide) {
             if self.is_past(start) {
                 late = true;
                 continue;
@@ -191,6 +219,7 @@ impl Windows {
             }
             let slot = groups.entry(group.clone()).or_insert_with(|| Slot {
                 aggregate: self.empty.clone(),
+                growth: None,
                 given: 0,
                 is_changed: true,
             });
@@ -202,6 +231,48 @@ impl Windows {
             (true, false) => Arrival::Counted,
             (true, true) => Arrival::PartlyLate,
             (false, _) => Arrival::Late,
+        }
+    }
+
+    /// As [`add`](Self::add), for a sample of a counter, which only grows and starts again at 0
+    /// when its process restarts. Growth is that of the samples in the order of their times, in
+    /// whatever order they come.
+    ///
+    /// Keeps the samples for twice `width` and `lateness` together.
+    pub fn add_counter(&mut self, labels: &Labels, time: Timestamp, value: f64) -> Arrival {
+        if value.is_nan() || value < 0.0 {
+            return Arrival::NoValue;
+        }
+        if !self.counters.has_room() {
+            return Arrival::OverPointLimit;
+        }
+        let arrival = self.add(labels, time, value);
+        if !matches!(arrival, Arrival::Counted | Arrival::PartlyLate) {
+            return arrival;
+        }
+        let group = self.group_of(labels);
+        self.grow(&group, time.as_nanos(), None);
+        let changes = self.counters.insert(labels, time.as_nanos(), value);
+        for (at, growth) in changes.into_iter().flatten() {
+            self.grow(&group, at, Some(growth));
+        }
+        arrival
+    }
+
+    /// Adds growth to the open windows around `time`.
+    fn grow(&mut self, group: &Labels, time: i64, growth: Option<f64>) {
+        for start in starts(time, self.width, self.slide) {
+            if self.is_past(start) {
+                continue;
+            }
+            let groups = self.open.get_mut(&start);
+            if let Some(slot) = groups.and_then(|groups| groups.get_mut(group)) {
+                let sum = slot.growth.get_or_insert_default();
+                if let Some(growth) = growth {
+                    sum.add(growth);
+                    slot.is_changed = true;
+                }
+            }
         }
     }
 
@@ -223,6 +294,7 @@ impl Windows {
                         range,
                         revision: slot.given,
                         aggregate: slot.aggregate.clone(),
+                        growth: slot.growth.as_ref().map_or(f64::NAN, Expansion::total),
                     });
                     slot.given += 1;
                 }
@@ -234,7 +306,19 @@ impl Windows {
             }
             self.open.pop_first();
         }
+        self.forget_counters();
         results
+    }
+
+    /// Forgets samples that neither are in a window that is open nor come before one that may be.
+    fn forget_counters(&mut self) {
+        let lateness = i64::try_from(self.config.lateness.as_nanos()).unwrap_or(i64::MAX);
+        let span = self.width.saturating_add(lateness);
+        let cut = self.watermark.as_nanos().saturating_sub(span);
+        if cut.saturating_sub(self.forgotten) >= self.width {
+            self.counters.forget(cut.saturating_sub(span));
+            self.forgotten = cut;
+        }
     }
 
     /// Whether the window that starts there is past correction.
@@ -263,5 +347,12 @@ impl Windows {
             .map(|slot| slot.aggregate.size_bytes() + 64)
             .sum::<usize>()
             + self.groups.capacity() * 2 * size_of::<Labels>()
+            + self.counters.size_bytes()
     }
+}
+
+/// Where the windows around `time` start, the latest first.
+fn starts(time: i64, width: i64, slide: i64) -> impl Iterator<Item = i64> {
+    let last = time.div_euclid(slide).saturating_mul(slide);
+    (0..width / slide).filter_map(move |back| last.checked_sub(back * slide))
 }

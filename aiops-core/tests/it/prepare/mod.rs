@@ -1,3 +1,4 @@
+mod deduplicate;
 mod limit;
 mod resample;
 mod rules;

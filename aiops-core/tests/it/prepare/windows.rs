@@ -133,7 +133,73 @@ fn parameters_are_checked() {
     );
     assert_eq!(check(&|c| c.width = c.slide * 1_001), Err("width"));
     assert_eq!(check(&|c| c.max_groups = 0), Err("max_groups"));
+    assert_eq!(check(&|c| c.max_points = 0), Err("max_points"));
     assert_eq!(check(&|c| c.relative_error = 0.6), Err("relative_error"));
+}
+
+/// `start revision growth`
+fn grown(results: &[WindowResult]) -> Vec<String> {
+    let shown =
+        |r: &WindowResult| format!("{} {} {}", r.range.start.as_secs(), r.revision, r.growth);
+    results.iter().map(shown).collect()
+}
+
+#[test]
+fn counters_grow_across_resets_gaps_and_late_samples() {
+    let mut windows = windows(config(10, 10, 20));
+    let (a, b) = (labels(1, 1), labels(1, 2));
+    for (series, time, value) in [(&a, 1, 100.0), (&a, 9, 105.0), (&b, 5, 7.0), (&a, 12, 2.0)] {
+        assert_eq!(
+            windows.add_counter(series, at(time), value),
+            Arrival::Counted
+        );
+    }
+    let results = windows.advance(at(20));
+    assert_eq!(grown(&results), ["0 0 5", "10 0 2"]); // the first sample says nothing, 2 is a reset
+    assert_eq!((results[0].rate(), results[1].rate()), (0.5, 0.2));
+    // Between 100 and 105 there was a reset: 1, and then 104.
+    windows.add_counter(&a, at(4), 1.0);
+    assert_eq!(grown(&windows.advance(at(20))), ["0 1 105"]);
+    // The growth up to 12 was 3 up to 11, and a reset behind it.
+    windows.add_counter(&a, at(11), 108.0);
+    assert_eq!(grown(&windows.advance(at(20))), ["10 1 5"]);
+    // Of two at one instant the larger counts; the same again changes no growth.
+    windows.add_counter(&b, at(15), 9.0);
+    windows.add_counter(&b, at(15), 8.0);
+    windows.add_counter(&b, at(15), 10.0);
+    assert_eq!(grown(&windows.advance(at(20))), ["10 2 8"]);
+    for bad in [-1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(windows.add_counter(&a, at(25), bad), Arrival::NoValue);
+    }
+    assert_eq!(windows.add_counter(&a, at(25), 3.0), Arrival::Counted);
+    windows.advance(at(50));
+    // 30 seconds are as far apart as may be: 25 to 55 counts, 55 to 86 does not.
+    windows.add_counter(&a, at(55), 10.0);
+    assert_eq!(windows.add_counter(&a, at(9), 10.0), Arrival::Late);
+    windows.add_counter(&a, at(86), 99.0);
+    assert_eq!(grown(&windows.advance(at(90))), ["50 0 7", "80 0 0"]);
+    // Values that are no counters have no growth.
+    windows.add(&a, at(95), 1.0);
+    assert!(windows.advance(at(100))[0].growth.is_nan());
+    windows.advance(at(10_000));
+    assert!(windows.size_bytes() < 3_000, "{}", windows.size_bytes());
+}
+
+#[test]
+fn samples_of_counters_are_limited() {
+    let mut config = config(10, 10, 20);
+    config.max_points = 2;
+    let mut windows = windows(config);
+    let arrivals = [1, 2, 3].map(|time| windows.add_counter(&labels(1, 1), at(time), 1.0));
+    assert_eq!(
+        arrivals,
+        [Arrival::Counted, Arrival::Counted, Arrival::OverPointLimit]
+    );
+    windows.advance(at(200));
+    assert_eq!(
+        windows.add_counter(&labels(1, 1), at(201), 1.0),
+        Arrival::Counted
+    );
 }
 
 fn aggregate(values: &[f64]) -> Aggregate {
@@ -213,6 +279,46 @@ proptest! {
         prop_assert_eq!(last.len(), expected.len());
         for (key, result) in &last {
             prop_assert_eq!(bits(&result.aggregate), bits(&expected[key]));
+        }
+    }
+
+    /// The same for the growth of counters, of several series in a group, with resets, equal
+    /// times, and a watermark that closes nothing.
+    #[test]
+    fn growth_while_streaming_equals_that_of_the_whole(
+        samples in prop::collection::vec((0_i64..60, 0_u8..3, 0.0..50.0_f64, 0_i64..60), 0..50),
+        overlap in 1_u64..4,
+    ) {
+        let mut windows = windows(config(10 * overlap, 10, 1_000));
+        let mut last = BTreeMap::new();
+        let mut series = BTreeMap::<_, BTreeMap<i64, f64>>::new();
+        for (time, own, value, watermark) in &samples {
+            prop_assert_eq!(windows.add_counter(&labels(0, *own), at(*time), *value), Arrival::Counted);
+            for result in windows.advance(at(*watermark)) {
+                last.insert(result.range.start, result.growth);
+            }
+            let known = series.entry(own).or_default().entry(*time).or_insert(*value);
+            *known = known.max(*value);
+        }
+        for result in windows.advance(at(200)) {
+            last.insert(result.range.start, result.growth);
+        }
+        let mut expected = BTreeMap::new();
+        for samples in series.values() {
+            let mut before = None;
+            for (time, value) in samples {
+                let growth = before.map(|old| if *value >= old { value - old } else { *value });
+                before = Some(*value);
+                for back in 0..overlap as i64 {
+                    let start = at((time / 10 - back) * 10);
+                    let sum = expected.entry(start).or_insert_with(|| Aggregate::new(0.01).unwrap());
+                    sum.add(at(*time), growth.unwrap_or(0.0));
+                }
+            }
+        }
+        prop_assert_eq!(last.len(), expected.len());
+        for (start, growth) in &last {
+            prop_assert_eq!(growth.to_bits(), expected[start].sum().to_bits(), "{}", start);
         }
     }
 
