@@ -65,6 +65,7 @@
 //! | [`knn`] | 5 us up to 15 columns | 8 B a remembered value | rows far from all others, odd combinations | dense clumps of anomalies |
 //! | [`lof`] | 15 us up to 15 columns | 8 B a remembered value | rows less dense than their neighbours | equal rows, large groups of anomalies |
 //! | [`sampled_neighbors`] | 5 us with 8 columns | 8 B a sampled value | rows far from most others, clumps of them too | local anomalies |
+//! | [`robust_mahalanobis`] | 0.1 us with 8 columns | 8 B for each pair of columns | rows off the relations of the dense half, however many they are | curved relations, clusters |
 //! | [`pca`] | 1 ns a column and component | 8 B a column and component | relations between columns that no longer hold | curved relations, clusters |
 //!
 //! Logs, by their templates: [`logs`].
@@ -121,6 +122,7 @@ pub mod pca;
 pub mod pelt;
 pub mod random_cut_forest;
 pub mod release;
+pub mod robust_mahalanobis;
 pub mod robust_z;
 pub mod rolling_mad;
 pub mod rolling_quantile;

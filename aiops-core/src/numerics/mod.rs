@@ -1,6 +1,7 @@
 //! Numbers that several crates compute: robust statistics, exact sums, stable hashes, distributions.
 
 pub mod beta;
+pub mod gamma;
 pub mod normal;
 pub mod student;
 

@@ -29,6 +29,7 @@ mod reference;
 mod release;
 mod release_kayenta;
 mod release_sequential;
+mod robust_mahalanobis;
 mod robust_z;
 mod rolling_mad;
 mod sampled_neighbors;

@@ -14,6 +14,7 @@ use aiops_detect::isolation_forest::{IsolationForest, IsolationForestConfig};
 use aiops_detect::knn::{Knn, KnnConfig};
 use aiops_detect::lof::{Lof, LofConfig};
 use aiops_detect::pca::{Pca, PcaConfig};
+use aiops_detect::robust_mahalanobis::{RobustMahalanobis, RobustMahalanobisConfig};
 use aiops_detect::sampled_neighbors::{SampledNeighbors, SampledNeighborsConfig};
 
 use crate::Fallible;
@@ -93,6 +94,11 @@ fn all() -> Vec<Model> {
         }),
         fixed("pca", |_| {
             Ok(Box::new(Pca::try_from(PcaConfig::default())?))
+        }),
+        random("robust_mahalanobis", |seed| {
+            let mut config = RobustMahalanobisConfig::default();
+            config.seed = seed;
+            Ok(Box::new(RobustMahalanobis::try_from(config)?))
         }),
         fixed("knn", |_| {
             Ok(Box::new(Knn::try_from(KnnConfig::default())?))
