@@ -49,7 +49,8 @@
 //!
 //! [`conformal`] calibrates the quantiles of any of them by its own rolling errors and goes on doing so
 //! in updates, tracks the coverage achieved and says when a refit is wanted; [`auto`] does so by itself. [`backtest`] and [`metrics`] say how good a forecaster is, [`naive2`] and
-//! [`metrics::owa`] as in the M4 competition. [`stl`] takes a series apart.
+//! [`metrics::owa`] as in the M4 competition. [`stl`] takes a series apart;
+//! [`draw`] shows a forecast as a fan, and the parts, as SVG.
 //!
 //! # Time
 //!
@@ -79,6 +80,7 @@ pub mod backtest;
 pub mod capacity;
 pub mod conformal;
 pub mod direct;
+pub mod draw;
 pub mod ets;
 mod grid;
 pub mod intermittent;

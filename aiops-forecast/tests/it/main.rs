@@ -5,6 +5,7 @@ mod arima;
 mod auto;
 mod bad_input;
 mod capacity;
+mod draw;
 mod ets;
 mod every;
 mod intermittent;

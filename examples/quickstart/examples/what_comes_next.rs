@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aiops_core::{FittedForecaster as _, Forecaster as _, Seed, Series, TimeAxis, Timestamp};
 use aiops_forecast::conformal::{Conformal, ConformalConfig};
+use aiops_forecast::draw::Fan;
 use aiops_forecast::ets::{AutoEts, AutoEtsConfig};
 use aiops_forecast::metrics;
 
@@ -50,5 +51,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         "mean error {error:.1} %, {:.0} % of the hours inside",
         100.0 * inside
     );
+
+    let week = known.slice(known.len() - 7 * DAY, known.len());
+    let fan = model.forecast(DAY, &[0.025, 0.1, 0.9, 0.975])?;
+    let picture = std::env::temp_dir().join("what_comes_next.svg");
+    let svg = Fan::new("requests an hour", week, &fan)
+        .limit(1_200.0)
+        .svg();
+    std::fs::write(&picture, svg)?;
+    println!("a picture of it: {}", picture.display());
     Ok(())
 }
