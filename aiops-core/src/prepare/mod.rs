@@ -8,6 +8,7 @@ mod limit;
 mod resample;
 mod rules;
 mod sketch;
+mod units;
 mod windows;
 
 pub use aggregate::Aggregate;
@@ -17,4 +18,5 @@ pub use limit::{SeriesLimit, SeriesLimitConfig};
 pub use resample::{Gaps, Reduce, resample};
 pub use rules::{RuleAction, RuleConfig, RuleOutcome, SeriesRules, canonical_labels};
 pub use sketch::QuantileSketch;
+pub use units::{BaseUnits, Scaling};
 pub use windows::{Arrival, WindowResult, Windows, WindowsConfig};

@@ -3,4 +3,5 @@ mod limit;
 mod resample;
 mod rules;
 mod sketch;
+mod units;
 mod windows;
