@@ -53,6 +53,7 @@
 //! | why was this told, or not? | [`AlertEngine::explain`](engine::AlertEngine::explain), [`Ledger`](engine::Ledger) |
 //! | what if the configuration were another one? | [`replay`] |
 //! | what does it look like at the receiver? | [`webhook`], [`payload`] |
+//! | what do Alertmanager's clients ask? | `api` (feature `api`) |
 //! | what happened? | [`report`], [`availability`] |
 //! | what may be done about it? | [`remediation`] |
 //!
@@ -68,11 +69,14 @@
 //! - `serde`: `Serialize` and `Deserialize` for configurations, and stored rule sets and engines.
 //! - `files`: Prometheus's rule files and Alertmanager's configuration, with line numbers (adds a
 //!   YAML reader).
+//! - `api`: Alertmanager's API, version 2, as questions and changes.
 //! - `email`: e-mail as MIME (adds a MIME writer).
 //! - `time-zones`: time intervals by the clocks of the time zone database, which is built in.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "api")]
+pub mod api;
 pub mod availability;
 pub mod correlate;
 mod duration;

@@ -1,6 +1,8 @@
 //! Integration tests.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[cfg(feature = "api")]
+mod api;
 mod better;
 #[cfg(feature = "files")]
 mod conformance;

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::host::HostCollector;
 use crate::http::{self, Answers, Shared};
-use crate::ingest::{self, Intake};
+use crate::ingest::{self, Intake, Record};
 use crate::notify::{Notifier, Outgoing};
 use crate::outlook;
 use crate::pipeline::Pipeline;
@@ -134,6 +134,7 @@ impl App {
             in_flight: Arc::new(Semaphore::new(config.limits.in_flight_bytes / 1024 + 1)),
             answers: Arc::new(Answers::default()),
             counts: Arc::new(Mutex::new(None)),
+            alerting: Arc::default(),
             started: clock::now(),
         };
         let mut app = Self {
@@ -343,6 +344,10 @@ impl Worker {
             }
             for (offset, at, bytes) in records {
                 match ingest::decode(&bytes, interner) {
+                    Ok(Record::Alerting(change)) => {
+                        let answer = self.shared.pipeline().take_in(at, change);
+                        self.shared.alerting.settle(offset, answer);
+                    }
                     Ok(record) => self.shared.pipeline().process(at, record)?,
                     Err(why) => {
                         tracing::error!(offset, why, "a record of the queue cannot be read");

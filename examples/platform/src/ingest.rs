@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use aiops_alert::api::Change;
 use aiops_core::ingest::Batch;
 use aiops_core::queue::Queue;
 use aiops_core::{ChangeEvent, StorageError, Timestamp};
 
+use crate::alerting;
 use crate::counters::Counters;
 
 /// First byte of a queue record: samples.
@@ -22,6 +24,8 @@ pub enum Record {
     Samples(Batch),
     /// A change event.
     Change(ChangeEvent),
+    /// Alerts or a silence.
+    Alerting(Change),
 }
 
 /// The way into the queue, shared by everything that collects.
@@ -86,14 +90,24 @@ impl Intake {
         let text = serde_json::json!(change).to_string();
         record.extend(text.bytes());
         self.keep(now, &record)
+            .map(|_| ())
             .inspect_err(|error| self.counters.refuse(reason(error), 1))
     }
 
-    fn keep(&self, now: Timestamp, record: &[u8]) -> Result<(), StorageError> {
-        let kept = self
-            .queue
-            .append(now, record)
-            .and_then(|_| self.queue.sync());
+    /// Keeps alerts or a silence; they survive a crash once this returns. Answers their place in
+    /// the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`]; they are then refused, and counted so.
+    pub fn alerting(&self, now: Timestamp, change: &Change) -> Result<u64, StorageError> {
+        self.keep(now, &alerting::encode(change))
+            .inspect_err(|error| self.counters.refuse(reason(error), 1))
+    }
+
+    fn keep(&self, now: Timestamp, record: &[u8]) -> Result<u64, StorageError> {
+        let kept = self.queue.append(now, record);
+        let kept = kept.and_then(|place| self.queue.sync().map(|_| place));
         let full = matches!(kept, Err(StorageError::Full { .. }));
         let trouble = kept.as_ref().err().filter(|_| !full).map(describe);
         self.counters.storage(trouble);
@@ -104,7 +118,7 @@ impl Intake {
             .unwrap_or_else(PoisonError::into_inner);
         *arrived = true;
         self.arrived.1.notify_one();
-        kept.map(|_| ())
+        kept
     }
 
     /// Waits until something has arrived since the last call, at most for `patience`.
@@ -177,6 +191,7 @@ pub fn decode(
         Some((&CHANGE, bytes)) => serde_json::from_slice(bytes)
             .map(Record::Change)
             .map_err(|error| error.to_string()),
+        Some((&alerting::KIND, bytes)) => alerting::decode(bytes).map(Record::Alerting),
         Some((other, _)) => Err(format!("unknown kind of record {other}")),
         None => Err("empty record".to_owned()),
     }

@@ -4,6 +4,7 @@
 //! ```text
 //! host.rs, scrape.rs, http/ingest.rs    samples and changes come in
 //! ingest.rs                             they are on disk before the sender gets its answer
+//! alerting.rs                           alerts and silences from elsewhere, as Alertmanager takes them
 //! app.rs (Worker)                       takes them from the queue, one record after another
 //! pipeline.rs                           store, detect, rules, incidents: no thread, no clock
 //! watch.rs, watches.rs                  one series and its detector; all of them
@@ -17,6 +18,7 @@
 //! setup.rs                              from the configuration to the libraries' types
 //! ```
 
+pub mod alerting;
 pub mod app;
 pub mod args;
 pub mod chart;

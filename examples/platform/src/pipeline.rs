@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiops_alert::api::{Answer, Change};
 use aiops_alert::engine::{AlertEngine, Delivery, Notification};
 use aiops_alert::rule::RuleSet;
 use aiops_alert::webhook;
@@ -126,9 +127,21 @@ impl Pipeline {
         match record {
             Record::Samples(batch) => self.samples(&batch)?,
             Record::Change(change) => self.change(change),
+            Record::Alerting(change) => drop(self.take_in(at, change)),
         }
         self.clock = self.clock.max(at);
         Ok(())
+    }
+
+    /// Takes in alerts or a silence that were received at `at`.
+    pub fn take_in(&mut self, at: Timestamp, change: Change) -> Answer {
+        self.clock = self.clock.max(at);
+        change.apply(at, &mut self.engine)
+    }
+
+    /// What decides who is told.
+    pub fn engine(&self) -> &AlertEngine {
+        &self.engine
     }
 
     fn samples(&mut self, batch: &Batch) -> Result<(), StorageError> {

@@ -230,7 +230,7 @@ fn keep(shared: &Shared, source: &str, batch: &Batch) -> Result<(), Refusal> {
 }
 
 /// Every failure to keep is answered 503: the sender should try again.
-fn storage_refusal(error: &StorageError) -> Refusal {
+pub(super) fn storage_refusal(error: &StorageError) -> Refusal {
     let what = crate::ingest::describe(error);
     Refusal::new(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -243,14 +243,14 @@ fn count(shared: &Shared, reason: &str, status: StatusCode, what: String) -> Ref
     Refusal::new(status, what)
 }
 
-fn limits(shared: &Shared) -> Limits {
+pub(super) fn limits(shared: &Shared) -> Limits {
     let mut limits = Limits::default();
     limits.max_body_bytes = shared.config.limits.body_bytes;
     limits
 }
 
 /// Reads the body within the bounds of one body and of all bodies together.
-async fn take_body(
+pub(super) async fn take_body(
     shared: &Shared,
     headers: &HeaderMap,
     body: Body,
@@ -311,7 +311,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
         .unwrap_or_default()
 }
 
-async fn blocking(
+pub(super) async fn blocking(
     work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static,
 ) -> Result<Response, Refusal> {
     tokio::task::spawn_blocking(work)

@@ -1,5 +1,6 @@
 //! The HTTP interface; see `API.md`.
 
+mod alertmanager;
 mod answers;
 mod assets;
 mod guard;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub answers: Arc<Answers>,
     /// What was counted a moment ago.
     pub counts: Arc<Mutex<Counts>>,
+    /// What became of alerts and silences that came in.
+    pub alerting: Arc<crate::alerting::Answers>,
     /// When this process started.
     pub started: Timestamp,
 }
@@ -101,6 +104,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/metrics", get(selfmetrics::metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(selfmetrics::ready))
+        .merge(alertmanager::router())
         .merge(assets::router())
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no such path; see API.md") })
         .layer(axum::middleware::from_fn_with_state(

@@ -6,6 +6,7 @@
     reason = "one allocation more does not matter in a test"
 )]
 
+mod alertmanager;
 mod bad_input;
 mod basics;
 mod page;
