@@ -6,7 +6,7 @@ use aiops_alert::availability::{Outage, reliability};
 use aiops_alert::engine::{AlertEngine, Delivery, EngineConfig, Silence, Step};
 use aiops_alert::replay::{Event, Replay, compare};
 use aiops_alert::report::{Entry, IncidentReport};
-use aiops_core::{Cause, Evidence, Fact, TimeRange};
+use aiops_core::{Alert, Cause, Evidence, Fact, Incident, IncidentId, TimeRange, Timestamp};
 
 use crate::engine::quick;
 use crate::mute::selector;
@@ -172,4 +172,115 @@ fn a_report_answers_the_six_questions_and_escapes() {
     let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
     assert_eq!(json["id"], "INC-1");
     assert_eq!(json["who"][0], "db: storage team");
+}
+
+/// `count` alerts, one a minute, of which every fourth goes on, and as many actions.
+fn busy(count: usize) -> (Incident, Vec<Entry>) {
+    let start = |number: usize| at(60.0 * number as f64);
+    let alerts = (0..count).map(|number| {
+        let name = labels("alertname=<A>,env=prod")
+            .with("number", &number.to_string())
+            .with("long", &"&\"x'".repeat(50));
+        let mut one = Alert::new(name, start(number));
+        one.ends_at = (number % 4 != 0).then(|| start(number + 5));
+        one
+    });
+    let actions = (0..count).map(|number| Entry {
+        at: start(number),
+        what: format!("<step> {number}"),
+        helped: None,
+    });
+    let incident = Incident {
+        id: IncidentId(7),
+        group: labels("env=prod"),
+        opened_at: start(0),
+        resolved_at: None,
+        summary: "busy".into(),
+        alerts: alerts.collect(),
+        causes: Vec::new(),
+    };
+    (incident, actions.collect())
+}
+
+#[test]
+fn a_report_of_many_alerts_says_what_it_leaves_out() {
+    let (incident, actions) = busy(300);
+    let mut report = IncidentReport::new(&incident, at(20_000.0));
+    report.actions = actions;
+    let drawn = report.timeline();
+    assert_eq!(drawn.matches("<rect").count(), 40);
+    assert!(drawn.contains("and 260 more"), "alerts");
+    assert_eq!(drawn.matches("<path class=\"done\"").count(), 20);
+    assert!(drawn.contains("and 280 more"), "actions");
+    // Each bar that goes on has an arrow.
+    assert_eq!(drawn.matches("<path class=\"critical\"").count(), 10);
+    assert!(drawn.contains("prefers-color-scheme:dark"));
+    for page in [report.html(), drawn] {
+        assert!(!page.contains("<A>") && !page.contains("<step>"));
+        let open = page.matches("<g>").count() + page.matches("<text").count();
+        let closed = page.matches("</g>").count() + page.matches("</text>").count();
+        assert_eq!(open, closed);
+    }
+    assert!(report.markdown().contains("and 100 more"));
+    let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(json["alerts"].as_array().unwrap().len(), 201);
+}
+
+#[test]
+fn the_timeline_holds_for_any_times() {
+    for (from, until) in [
+        (0.0, 0.0),
+        (0.0, 0.5),
+        (0.0, 4e8),
+        (100.0, -100.0),
+        (-9e9, 7e9),
+    ] {
+        let (mut incident, mut actions) = busy(3);
+        incident.opened_at = at(from);
+        incident.alerts[0].starts_at = at(from);
+        actions[0].at = at(until);
+        let mut report = IncidentReport::new(&incident, at(until));
+        report.actions = actions;
+        let drawn = report.timeline();
+        assert!(drawn.len() < 20_000 && !drawn.contains("NaN"), "{drawn}");
+        let marks = drawn.matches("class=\"grid\"").count();
+        assert!(marks <= 10, "{marks} marks for {from} to {until}");
+    }
+    let (mut incident, _) = busy(1);
+    incident.alerts.clear();
+    let report = IncidentReport::new(&incident, Timestamp::MAX);
+    assert!(report.timeline().contains("</svg>") && report.html().contains("Not known"));
+}
+
+/// Worked out by hand: 200 of 1,000 seconds are down, three failures begin.
+#[test]
+fn an_outage_at_the_edge_of_the_period_counts_inside_only() {
+    let period = TimeRange::new(at(0.0), at(1_000.0));
+    let outages = [
+        outage(0.0, Some(100.0)),       // begins with the period
+        outage(900.0, Some(1_000.0)),   // ends with it
+        outage(1_000.0, Some(1_100.0)), // begins after it
+        outage(-100.0, Some(0.0)),      // is over before it
+        outage(400.0, Some(400.0)),     // took no time
+    ];
+    let figures = &reliability(&outages, period, 0.9).unwrap()["shop"];
+    assert_eq!(figures.outages, 3);
+    assert_eq!(figures.downtime, Duration::from_secs(200));
+    assert_eq!(figures.availability, 0.8);
+    assert_eq!(figures.mtbf, Some(Duration::from_secs(800) / 3));
+    assert_eq!(figures.mttr, Some(Duration::from_secs(200) / 3));
+    assert!((figures.budget_used - 2.0).abs() < 1e-9);
+
+    // One that lasts since before the period: always down, and no failure began.
+    let lasts = &reliability(&[outage(-5.0, None)], period, 0.9).unwrap()["shop"];
+    assert_eq!(
+        (lasts.availability, lasts.mtbf, lasts.mttr),
+        (0.0, None, None)
+    );
+    assert_eq!(lasts.downtime, Duration::from_secs(1_000));
+    // One outage inside another: the time of the longer one.
+    let both = [outage(100.0, Some(400.0)), outage(200.0, Some(300.0))];
+    let inside = &reliability(&both, period, 0.9).unwrap()["shop"];
+    assert_eq!(inside.downtime, Duration::from_secs(300));
+    assert_eq!(inside.mttr, Some(Duration::from_secs(200)));
 }

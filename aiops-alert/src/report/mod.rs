@@ -2,13 +2,18 @@
 //!
 //! It speaks of components and their owners, never of whose fault it was.
 
+mod html;
+mod timeline;
+
 use std::fmt::Write as _;
 
-use aiops_core::{Incident, Timestamp};
+use aiops_core::{Alert, Incident, Timestamp};
 
 use crate::correlate::Cascade;
-use crate::html::escape;
 use crate::json::{Json, object};
+
+/// Alerts that a report lists.
+const MAX_ALERTS: usize = 200;
 
 /// Something that was done or happened, with its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +53,14 @@ impl<'a> IncidentReport<'a> {
         }
     }
 
+    /// When an alert began, and how long it lasted.
+    fn times(&self, alert: &Alert) -> String {
+        let ended = alert.ends_at.filter(|end| *end <= self.now);
+        let lasted = ended.unwrap_or(self.now).since(alert.starts_at).as_secs();
+        let open = if ended.is_none() { ", goes on" } else { "" };
+        format!("{}, {}{open}", clock(alert.starts_at), span(lasted))
+    }
+
     fn ends_at(&self) -> Timestamp {
         self.incident.resolved_at.unwrap_or(self.now)
     }
@@ -60,13 +73,13 @@ impl<'a> IncidentReport<'a> {
             .iter()
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
-        let mut when = vec![format!("began {}", incident.opened_at)];
-        when.push(match incident.resolved_at {
-            Some(end) => {
-                let lasted = end.since(incident.opened_at).as_secs();
-                format!("over {end}, after {}", span(lasted))
-            }
-            None => format!("goes on at {}", self.now),
+        let mut when = vec![format!("began {}", clock(incident.opened_at))];
+        when.push(if let Some(end) = incident.resolved_at {
+            let lasted = end.since(incident.opened_at).as_secs();
+            format!("over {}, after {}", clock(end), span(lasted))
+        } else {
+            let lasts = self.now.since(incident.opened_at).as_secs();
+            format!("goes on at {}, for {}", clock(self.now), span(lasts))
         });
         let mut place = vec![place.join(", ")];
         if let Some(cascade) = &self.cascade {
@@ -84,26 +97,23 @@ impl<'a> IncidentReport<'a> {
         let who = owners.map(|(component, owner)| format!("{component}: {owner}"));
         let mut why = Vec::new();
         for cause in &incident.causes {
+            let metric = cause.metric.iter().map(|metric| format!(", {metric}"));
+            let about = format!("{}{}", cause.component, metric.collect::<String>());
             why.push(match cause.confidence {
-                Some(share) => format!("{} (probability {share:.2})", cause.component),
-                None => cause.component.clone(),
+                Some(share) => format!("{about} (probability {share:.2})"),
+                None => about,
             });
             why.extend(cause.evidence.iter().map(|one| format!("  {one}")));
         }
-        let how = self.actions.iter().map(|entry| {
-            let helped = match entry.helped {
-                Some(true) => " (helped)",
-                Some(false) => " (did not help)",
-                None => "",
-            };
-            format!("{} {}{helped}", entry.at, entry.what)
-        });
-        let alerts = incident.alerts.iter().map(|alert| {
-            let ended = alert.ends_at.filter(|end| *end <= self.now);
-            let end = ended.map_or("goes on".to_owned(), |end| format!("to {end}"));
-            format!("{} {end} {}", alert.starts_at, alert.labels)
-        });
-        let alerts = alerts.collect();
+        let how = self.actions.iter().map(action);
+        let alerts = incident.alerts.iter().take(MAX_ALERTS);
+        let mut alerts: Vec<String> = alerts
+            .map(|alert| format!("{}: {}", self.times(alert), alert.labels))
+            .collect();
+        let left_out = incident.alerts.len() - alerts.len();
+        if left_out > 0 {
+            alerts.push(format!("and {left_out} more"));
+        }
         vec![
             ("What", vec![incident.summary.clone()]),
             ("Where", place),
@@ -136,26 +146,9 @@ impl<'a> IncidentReport<'a> {
         text
     }
 
-    /// As a page of its own, with the timeline drawn.
+    /// As a page of its own, with the timeline drawn; light or dark as the reader's machine is.
     pub fn html(&self) -> String {
-        let id = self.incident.id;
-        let mut text = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{id}</title><h1>{id}</h1>"
-        );
-        text.push_str(&self.timeline());
-        for (heading, lines) in self.sections() {
-            let _ = write!(text, "<h2>{heading}</h2>");
-            if lines.is_empty() {
-                text.push_str("<p>Not known.</p>");
-                continue;
-            }
-            text.push_str("<ul>");
-            for line in lines {
-                let _ = write!(text, "<li>{}</li>", escape(line.trim_start()));
-            }
-            text.push_str("</ul>");
-        }
-        text + "</html>\n"
+        html::page(self)
     }
 
     /// As JSON: an object with a list of lines for each heading, in lower case.
@@ -168,54 +161,36 @@ impl<'a> IncidentReport<'a> {
         object(std::iter::once(id).chain(sections)).to_string()
     }
 
-    /// The alerts as bars over time, and what was done as lines, as SVG; at most 40 alerts.
+    /// The alerts as bars over time, and what was done as numbered lines, as SVG of its own: the
+    /// first 40 alerts and the first 20 actions, in order of time, then how many more there are.
     pub fn timeline(&self) -> String {
-        const WIDTH: f64 = 800.0;
-        const ROW: usize = 18;
-        const MAX_ROWS: usize = 40;
-        let incident = self.incident;
-        let whole = self
-            .ends_at()
-            .since(incident.opened_at)
-            .as_secs_f64()
-            .max(1.0);
-        let x = |at: Timestamp| {
-            let since = at.since(incident.opened_at).as_secs_f64();
-            WIDTH * (since / whole).min(1.0)
-        };
-        let alerts: Vec<_> = incident.alerts.iter().take(MAX_ROWS).collect();
-        let height = ROW * alerts.len().max(1);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-             role=\"img\" aria-label=\"timeline\">"
-        );
-        for (row, alert) in alerts.iter().enumerate() {
-            let end = alert.ends_at.unwrap_or(Timestamp::MAX).min(self.ends_at());
-            let (from, to) = (x(alert.starts_at), x(end));
-            let _ = write!(
-                svg,
-                "<rect x=\"{from:.1}\" y=\"{}\" width=\"{:.1}\" height=\"{}\" fill=\"#c44\">\
-                 <title>{}</title></rect>",
-                row * ROW + 2,
-                (to - from).max(1.0),
-                ROW - 4,
-                escape(&alert.labels.to_string()),
-            );
-        }
-        for entry in &self.actions {
-            let at = x(entry.at);
-            let _ = write!(
-                svg,
-                "<line x1=\"{at:.1}\" y1=\"0\" x2=\"{at:.1}\" y2=\"{height}\" stroke=\"#262\">\
-                 <title>{}</title></line>",
-                escape(&entry.what),
-            );
-        }
-        svg + "</svg>"
+        timeline::draw(self)
+    }
+}
+
+fn action(entry: &Entry) -> String {
+    let helped = match entry.helped {
+        Some(true) => " (helped)",
+        Some(false) => " (did not help)",
+        None => "",
+    };
+    format!("{} {}{helped}", clock(entry.at), entry.what)
+}
+
+/// To the second, for people.
+fn clock(time: Timestamp) -> String {
+    let text = time.to_string();
+    match (text.get(..10), text.get(11..19)) {
+        (Some(day), Some(second)) => format!("{day} {second} UTC"),
+        _ => text,
     }
 }
 
 fn span(secs: u64) -> String {
+    let days = secs / 86_400;
+    if days > 1 {
+        return format!("{days} d {} h", secs / 3_600 % 24);
+    }
     match (secs / 3_600, secs / 60 % 60, secs % 60) {
         (0, 0, secs) => format!("{secs} s"),
         (0, minutes, secs) => format!("{minutes} min {secs} s"),
@@ -228,8 +203,8 @@ fn markdown(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\n' | '\r' => result.push(' '),
-            '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '|' | '\\' => {
+            c if c.is_control() => result.push(' '),
+            '&' | '~' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '|' | '\\' => {
                 result.push('\\');
                 result.push(c);
             }
