@@ -13,6 +13,8 @@ mod engine;
 mod expr;
 #[cfg(feature = "files")]
 mod files;
+#[cfg(all(feature = "api", feature = "files"))]
+mod fuzz;
 mod interval;
 mod mute;
 #[cfg(feature = "files")]
@@ -28,6 +30,8 @@ mod rule;
 #[cfg(feature = "files")]
 mod scenario;
 mod signal;
+#[cfg(feature = "serde")]
+mod stored;
 mod support;
 mod template;
 mod webhook;

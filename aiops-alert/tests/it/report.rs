@@ -281,6 +281,6 @@ fn an_outage_at_the_edge_of_the_period_counts_inside_only() {
     // One outage inside another: the time of the longer one.
     let both = [outage(100.0, Some(400.0)), outage(200.0, Some(300.0))];
     let inside = &reliability(&both, period, 0.9).unwrap()["shop"];
-    assert_eq!(inside.downtime, Duration::from_secs(300));
+    assert_eq!(inside.downtime, Duration::from_mins(5));
     assert_eq!(inside.mttr, Some(Duration::from_secs(200)));
 }
