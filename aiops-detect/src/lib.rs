@@ -44,6 +44,8 @@
 //! | [`welford`] | a stream | 10 ns | 80 B | values far from the mean of a well-behaved series | anything on series with outliers |
 //! | [`bocpd`] | a stream | 3 us | 5 KB | changes of level or spread, not spikes | seasons are changes to it |
 //! | [`random_cut_forest`] | a stream, or rows of several metrics | 20 us | 560 KB | odd values, and usual ones at an unusual time; imputes, expects, blames | new levels, until they are learned |
+//! | [`residuals`] | a stream, with a forecaster | 0.1 us and the forecaster's | as the forecaster's, and 2.7 KB | what the forecaster did not expect | what it expects too readily: last values follow any step |
+//! | [`absence`] | arrivals of a stream | 0.1 us | 2.8 KB | a series that stops, a job that does not run | series that come irregularly |
 //! | [`stuck`] | a stream | 10 ns | 80 B | a value that does not move any more | everything else |
 //! | [`cusum`], [`page_hinkley`] | a stream | 10 ns | 150 B | small shifts that last | spikes; seasons are shifts to them |
 //! | [`esd`] | a whole series | 5 us at 10,000 samples | 60 B a sample | outliers after season and level, how many of them is a test | level shifts, skewed noise |
@@ -73,6 +75,7 @@
 //! [`calibrate`] puts any score on the scale of probabilities by its own past, [`spot`] sets a
 //! threshold for a wanted risk from the tail of the scores, [`budget`] one for a number of false
 //! pages a week, with a proof.
+//! [`exclusion`] keeps windows in which nobody is to be woken: maintenance, nightly jobs.
 //! [`draw`] makes pictures of a series with its band and scores as text.
 //! [`release`] compares two releases, metric by metric.
 //! [`metrics`] measures detectors on labelled data, and [`threshold`] and [`monitor`] turn scores
@@ -92,6 +95,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod absence;
 pub mod auto;
 pub mod auto_metrics;
 pub mod auto_table;
@@ -105,6 +109,7 @@ pub mod draw;
 pub mod ecod;
 pub mod esd;
 pub mod ewma;
+pub mod exclusion;
 pub mod extended_isolation_forest;
 mod fourier;
 pub mod hbos;
@@ -122,6 +127,7 @@ pub mod pca;
 pub mod pelt;
 pub mod random_cut_forest;
 pub mod release;
+pub mod residuals;
 pub mod robust_mahalanobis;
 pub mod robust_z;
 pub mod rolling_mad;

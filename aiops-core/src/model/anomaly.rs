@@ -47,6 +47,10 @@ pub enum Suppression {
     Direction,
     /// Too few of the last samples agree.
     Votes,
+    /// It lies in a window that is excluded, such as a maintenance.
+    Excluded,
+    /// The series comes too irregularly to say that it is late.
+    Irregular,
 }
 
 /// What is said about one sample.

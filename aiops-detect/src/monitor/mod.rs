@@ -4,6 +4,8 @@
 //! do not matter are left alone, one odd sample is not an incident, an incident does not become
 //! the new normal while it lasts, and a lasting new level does not alarm for ever.
 
+mod counter;
+mod recall;
 mod series;
 
 use std::borrow::Cow;
@@ -14,8 +16,11 @@ use aiops_core::{
     Warmup,
 };
 
+pub use counter::CounterMonitor;
+pub use recall::{OutOfReach, Recall};
 pub use series::{SeriesMonitor, SeriesMonitorConfig};
 
+use crate::exclusion::Exclusions;
 use crate::spread::{check_not_negative, distance};
 
 /// Most votes that are looked at: the bits of the history.
@@ -141,6 +146,7 @@ enum Standing {
 /// | beyond it, on the side not watched | `Suppressed(Direction)` | clipped to the band |
 /// | beyond it, with too few others | `Suppressed(Votes)` | clipped to the band |
 /// | beyond it, with enough others | `Anomalous` | clipped to the band |
+/// | in a window that is [excluded](Self::update_excluded), beyond the last threshold | `Suppressed(Excluded)` | no |
 ///
 /// A sample that is normal itself is `Normal`, however many before it were not; how long an alert
 /// keeps firing is decided where alerts are made.
@@ -227,7 +233,9 @@ impl<S: StreamingDetector + Clone, T: Threshold> Monitor<S, T> {
     /// time.
     pub fn update(&mut self, sample: Sample) -> Verdict {
         if !sample.value.is_finite() {
-            return self.without_score(sample, Outcome::Missing);
+            let verdict = self.without_score(sample, Outcome::Missing);
+            self.step_over(sample);
+            return verdict;
         }
         if let Warmup::Warming { seen, needed } = self.detector.warmup() {
             let verdict = self.without_score(sample, Outcome::Warming { seen, needed });
@@ -241,6 +249,38 @@ impl<S: StreamingDetector + Clone, T: Threshold> Monitor<S, T> {
         let verdict = self.without_score(sample, Outcome::Missing);
         self.detector.learn_one(sample);
         verdict
+    }
+
+    /// Judges `sample` in a window that is excluded: beyond the threshold it is
+    /// `Suppressed(Excluded)`. Neither learned nor counted among votes and runs.
+    pub fn update_excluded(&mut self, sample: Sample) -> Verdict {
+        let score = self.detector.score_one(sample);
+        let score = score.filter(|score| !score.is_nan() && sample.value.is_finite());
+        // The last decision's level: a threshold that learns must not see this score.
+        let outcome = match (score, self.detector.warmup()) {
+            (_, Warmup::Warming { seen, needed }) if sample.value.is_finite() => {
+                Outcome::Warming { seen, needed }
+            }
+            (None, _) => Outcome::Missing,
+            (Some(score), _) if score >= self.level => Outcome::Suppressed(Suppression::Excluded),
+            (Some(_), _) => Outcome::Normal,
+        };
+        let verdict = Verdict {
+            score,
+            ..self.without_score(sample, outcome)
+        };
+        self.step_over(sample);
+        verdict
+    }
+
+    /// [`update_excluded`](Self::update_excluded) in a window of `exclusions`, otherwise
+    /// [`update`](Self::update).
+    pub fn update_unless(&mut self, exclusions: &Exclusions, sample: Sample) -> Verdict {
+        if exclusions.at(sample.time).is_some() {
+            self.update_excluded(sample)
+        } else {
+            self.update(sample)
+        }
     }
 
     /// Memory in use. Grows while a run of flagged samples lasts, by at most 8 KiB.
@@ -322,7 +362,14 @@ impl<S: StreamingDetector + Clone, T: Threshold> Monitor<S, T> {
         } else if let Some(band) = band.filter(|_| self.run <= self.config.learn_clipped) {
             let clipped = sample.value.max(band.lower).min(band.upper);
             self.detector.learn_one(Sample::new(sample.time, clipped));
+        } else {
+            self.step_over(sample);
         }
+    }
+
+    /// Time goes on without a value: to the detector a missing sample.
+    fn step_over(&mut self, sample: Sample) {
+        self.detector.learn_one(Sample::new(sample.time, f64::NAN));
     }
 
     fn begin_again(&mut self) {

@@ -1,6 +1,7 @@
 //! Tests of the public interface.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod absence;
 mod auto;
 mod auto_metrics;
 mod auto_table;
@@ -18,6 +19,7 @@ mod matrix_profile;
 mod metrics;
 mod metrics_events;
 mod monitor;
+mod monitor_memory;
 mod multivariate;
 mod nab;
 mod neighbors;
@@ -29,6 +31,7 @@ mod reference;
 mod release;
 mod release_kayenta;
 mod release_sequential;
+mod residuals;
 mod robust_mahalanobis;
 mod robust_z;
 mod rolling_mad;

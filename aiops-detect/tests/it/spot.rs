@@ -55,6 +55,23 @@ fn equals_the_reference() {
     );
 }
 
+/// The same root in decimal arithmetic of 40 digits (Python's `decimal`, bisection of the likelihood
+/// equation): the simplex is right to seven digits, the fit to all.
+#[test]
+fn equals_the_maximum_in_forty_digits() {
+    let fitted = GeneralizedPareto::fit(&excesses()).unwrap();
+    close(fitted.shape, 0.112_615_014_797_896_96, 1e-11);
+    close(fitted.scale, 1.008_397_230_428_156, 1e-11);
+    for (risk, expected) in [
+        (1e-3, 8.592_940_253_256_796),
+        (1e-4, 12.307_320_913_391_112),
+        (1e-5, 17.121_269_239_919_52),
+    ] {
+        let threshold = 5.0 + fitted.exceeded_with(risk * 10_000.0 / 200.0);
+        close(threshold, expected, 1e-11);
+    }
+}
+
 #[test]
 fn the_unit_does_not_matter() {
     let plain = GeneralizedPareto::fit(&excesses()).unwrap();
