@@ -4,7 +4,9 @@
 //! something; this puts it together, with the facts for and against, and says nothing where nothing
 //! passes.
 
+mod layout;
 mod output;
+mod svg;
 mod weigh;
 
 use std::time::Duration;

@@ -240,6 +240,81 @@ fn names_cannot_break_out_of_the_graph() {
     assert!(dot.contains(r#""d\"]; evil \\" [label="#), "{dot}");
 }
 
+/// 40 services in a tree of calls with a way back and long names; the deepest one is slow, and with it
+/// all above it.
+fn forty() -> Setup {
+    let name = |at: usize| format!("checkout-region-{}/service-{at:02}-of-the-shop", at % 3);
+    let mut setup = Setup::default();
+    let chain: Vec<usize> = std::iter::successors(Some(39_usize), |at| {
+        at.checked_sub(1).map(|before| before / 3)
+    })
+    .collect();
+    for at in 0..40 {
+        let by = if chain.contains(&at) { 30.0 } else { 8.0 };
+        setup = setup.metric(&name(at), "latency_ms", &shifted(at, 120, 10, 20.0, by));
+        if at > 0 {
+            setup = setup.call(&name((at - 1) / 3), &name(at));
+        }
+    }
+    setup = setup
+        .call(&name(39), &name(0))
+        .call(&name(7), &name(38))
+        .call(&name(5), &name(5));
+    setup.symptom = Some(name(0));
+    setup.onset(110)
+}
+
+#[test]
+fn a_picture_of_what_is_blamed() {
+    let setup = forty();
+    let report = look(&setup, None);
+    let svg = report.to_svg(&setup.topology);
+    if let Some(path) = std::env::var_os("AIOPS_WRITE_SVG") {
+        std::fs::write(path, &svg).unwrap();
+    }
+    assert_eq!(svg.matches("<g><title>").count(), 40, "{svg}");
+    // 39 calls of the tree, two more, no self call.
+    assert_eq!(svg.matches("marker-end").count(), 41);
+    assert!(svg.contains("<title>checkout-region-0/service-39-of-the-shop</title>"));
+    assert!(svg.contains(">checkout-region-0/service-</text>"));
+    assert!(svg.contains(">39-of-the-shop</text>"));
+    assert!(
+        svg.contains("stroke-width=\"3\""),
+        "the way to the symptom is thick"
+    );
+    assert_eq!(svg.matches("#f4b6b0").count(), report.causes.len());
+    // The order of the metrics changes nothing.
+    let mut turned = setup.clone();
+    turned.metrics.reverse();
+    assert_eq!(look(&turned, None).to_svg(&setup.topology), svg);
+    let nothing = look(&shop("nobody", 0.0), None).to_svg(&setup.topology);
+    assert!(nothing.contains("No cause was found.") && !nothing.contains("<g>"));
+}
+
+#[test]
+fn names_cannot_break_out_of_the_picture() {
+    let mut setup = shop("db", 60.0);
+    for metric in &mut setup.metrics {
+        if metric.0 == "db" {
+            metric.0 = "<script>\u{1}&\"".into();
+        }
+    }
+    setup.symptom = None;
+    for metric in &mut setup.metrics {
+        if metric.0 == "cart" {
+            metric.0 = format!("begin{}end", "-".repeat(60));
+        }
+    }
+    let svg = look(&setup, None).to_svg(&setup.topology);
+    let first = format!(">begin{}\u{2026}</text>", "-".repeat(20));
+    assert!(svg.contains(&first), "{svg}");
+    assert!(
+        svg.contains("<title>&lt;script&gt; &amp;&quot;</title>"),
+        "{svg}"
+    );
+    assert!(!svg.contains("<script"));
+}
+
 #[test]
 fn requests_lead_where_they_say_something() {
     let setup = shop("db", 90.0);
