@@ -51,6 +51,7 @@
 //! | who is told, and when? | [`engine`]: routes, groups, silences, inhibition, [time intervals](interval) |
 //! | what belongs together? | [`correlate`]: by time, topology, labels and what fired together before |
 //! | why was this told, or not? | [`AlertEngine::explain`](engine::AlertEngine::explain), [`Ledger`](engine::Ledger) |
+//! | what if the program is killed? | `engine::journal` (feature `serde`) |
 //! | what if the configuration were another one? | [`replay`] |
 //! | what does it look like at the receiver? | [`webhook`], [`payload`] |
 //! | what do Alertmanager's clients ask? | `api` (feature `api`) |

@@ -26,7 +26,7 @@ pub(super) struct Held {
     /// The incident it belongs to, where that is not said by its labels.
     pub(super) cluster: Option<u64>,
     /// When each sender says that it ends, where senders are told apart.
-    senders: Vec<(String, Timestamp)>,
+    pub(super) senders: Vec<(String, Timestamp)>,
 }
 
 /// Most senders of one alert that are told apart.

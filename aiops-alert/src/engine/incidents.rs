@@ -201,6 +201,12 @@ impl Incidents {
         }
     }
 
+    /// When an incident may be over next.
+    #[cfg(feature = "serde")]
+    pub(super) fn next_check(&self) -> Option<Timestamp> {
+        self.checks.first().map(|(at, _)| *at)
+    }
+
     /// Ends the incidents whose alerts have all been over for long enough.
     pub(super) fn tick(&mut self, now: Timestamp, ledger: &mut Ledger) {
         for id in std::mem::take(&mut self.dirty) {

@@ -69,6 +69,8 @@ mod explain;
 mod group;
 mod incidents;
 mod inhibit;
+#[cfg(feature = "serde")]
+pub mod journal;
 mod ledger;
 mod log;
 mod look;
@@ -608,5 +610,47 @@ impl AlertEngine {
         let look = self.schedule.first().map(|(at, _)| *at);
         let retry = self.retries.first().map(|(at, _)| *at);
         [look, retry].into_iter().flatten().min()
+    }
+
+    /// Whether [`tick`](Self::tick) would change nothing but the clock.
+    #[cfg(feature = "serde")]
+    pub(self) fn is_idle(&self, now: Timestamp) -> bool {
+        let now = self.clock.max(now);
+        let cleans_up = !self.config.keep_empty_groups.is_zero() && now >= self.next_clean_up;
+        let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        !cleans_up
+            && !due(self.next_deadline())
+            && !due(self.incidents.next_check())
+            && !self.silences.any_until_resolved(now)
+    }
+
+    /// Whether an alert that is held has the text of this one.
+    #[cfg(feature = "serde")]
+    pub(self) fn says_the_same(&self, alert: &Alert) -> bool {
+        let place = self.alerts.find(&alert.labels);
+        let held = place.and_then(|place| self.alerts.get(place));
+        held.is_some_and(|held| {
+            held.alert.annotations == alert.annotations
+                && held.alert.generator_url == alert.generator_url
+        })
+    }
+
+    /// An alert with the text of the one that is held.
+    #[cfg(feature = "serde")]
+    pub(self) fn said_before(
+        &self,
+        labels: &Labels,
+        starts_at: Timestamp,
+        ends_at: Option<Timestamp>,
+    ) -> Alert {
+        let held = self.alerts.find(labels);
+        let held = held.and_then(|place| self.alerts.get(place));
+        let mut alert = Alert::new(labels.clone(), starts_at);
+        if let Some(held) = held {
+            alert.annotations.clone_from(&held.alert.annotations);
+            alert.generator_url.clone_from(&held.alert.generator_url);
+        }
+        alert.ends_at = ends_at;
+        alert
     }
 }

@@ -43,6 +43,11 @@ pub(super) struct AlertState {
     pub(super) guessed: bool,
     pub(super) flaps: u32,
     pub(super) cluster: Option<u64>,
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Vec::is_empty")
+    )]
+    pub(super) senders: Vec<(String, Timestamp)>,
 }
 
 /// A group, or what is remembered of one.
@@ -75,6 +80,7 @@ impl AlertEngine {
     pub fn adopt(&mut self, now: Timestamp, earlier: &Self) {
         self.pass(now);
         self.apply(earlier.state_with(true));
+        self.resume();
     }
 
     #[cfg(feature = "serde")]
@@ -90,6 +96,7 @@ impl AlertEngine {
             guessed: held.guessed,
             flaps: held.flaps,
             cluster: held.cluster,
+            senders: held.senders.clone(),
         });
         let live = self.groups.iter().flatten().map(|group| GroupState {
             receiver: self.routes.receiver_name(group.route).to_owned(),
@@ -194,6 +201,7 @@ impl AlertEngine {
         let mut held = Held::new(Timestamp::MAX, stored.alert, timeout);
         held.guessed = stored.guessed;
         held.cluster = stored.cluster;
+        held.senders = stored.senders;
         held.flaps = stored.flaps;
         held.hold = self.config.resolve_after;
         if let Some(damping) = &self.config.damping {
@@ -281,20 +289,30 @@ impl AlertEngine {
         self.reschedule(id, stored.next);
     }
 
+    /// What was on its way is tried again with the same key: whether it arrived is not known.
+    pub(super) fn resume(&mut self) {
+        for (key, (id, integration)) in self.intents.clone() {
+            let group = self.groups[id as usize].as_mut();
+            let intent = group.and_then(|group| group.logs[integration].intent.as_mut());
+            if let Some(intent) = intent.filter(|intent| intent.retry_at.is_none()) {
+                intent.retry_at = Some(self.clock);
+                self.retries.insert((self.clock, key));
+            }
+        }
+    }
+
     fn restore_intents(&mut self, id: u32) {
-        let clock = self.clock;
-        let Some(group) = &mut self.groups[id as usize] else {
+        let Some(group) = &self.groups[id as usize] else {
             return;
         };
-        for (integration, log) in group.logs.iter_mut().enumerate() {
-            let Some(intent) = &mut log.intent else {
+        for (integration, log) in group.logs.iter().enumerate() {
+            let Some(intent) = &log.intent else {
                 continue;
             };
-            // Whether it arrived is not known: once more, with the same key.
-            let at = intent.retry_at.unwrap_or(clock);
-            intent.retry_at = Some(at);
             self.intents.insert(intent.key.clone(), (id, integration));
-            self.retries.insert((at, intent.key.clone()));
+            if let Some(at) = intent.retry_at {
+                self.retries.insert((at, intent.key.clone()));
+            }
         }
     }
 

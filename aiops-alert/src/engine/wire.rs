@@ -24,11 +24,18 @@ impl StoredModel for AlertEngine {
         }
     }
 
-    fn from_wire(_format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
-        let V1 { config, state } = payload.read()?;
-        let mut engine =
-            Self::try_from(config).map_err(|error| LoadError::payload(error.to_string()))?;
-        engine.apply(state);
+    fn from_wire(format: u32, payload: Payload<'_>) -> Result<Self, LoadError> {
+        let mut engine = paused(format, payload)?;
+        engine.resume();
         Ok(engine)
     }
+}
+
+/// As it was stored: what was on its way is not tried again yet.
+pub(super) fn paused(_format: u32, payload: Payload<'_>) -> Result<AlertEngine, LoadError> {
+    let V1 { config, state } = payload.read()?;
+    let mut engine =
+        AlertEngine::try_from(config).map_err(|error| LoadError::payload(error.to_string()))?;
+    engine.apply(state);
+    Ok(engine)
 }

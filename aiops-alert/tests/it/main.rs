@@ -16,6 +16,8 @@ mod files;
 #[cfg(all(feature = "api", feature = "files"))]
 mod fuzz;
 mod interval;
+#[cfg(feature = "serde")]
+mod journal;
 mod mute;
 #[cfg(feature = "files")]
 mod outside;

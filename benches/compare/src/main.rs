@@ -1,9 +1,13 @@
 //! Ours and a peer in one process, alternating; both must give the same answer before they are
 //! timed. `--quick` does each once, to see that it works.
 
+mod alert;
 mod core;
 mod detect;
 mod forecast;
+mod http;
+mod memory;
+mod programs;
 mod storage;
 mod timing;
 
@@ -15,9 +19,9 @@ fn main() -> ExitCode {
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => quick = true,
-            "core" | "storage" | "detect" | "forecast" => wanted.push(argument),
+            "core" | "storage" | "detect" | "forecast" | "alert" => wanted.push(argument),
             _ => {
-                eprintln!("usage: compare [--quick] [core] [storage] [detect] [forecast]");
+                eprintln!("usage: compare [--quick] [core] [storage] [detect] [forecast] [alert]");
                 return ExitCode::from(2);
             }
         }
@@ -39,6 +43,9 @@ fn main() -> ExitCode {
     }
     if wants("forecast") {
         forecast::run(rounds);
+    }
+    if wants("alert") {
+        alert::run(rounds);
     }
     ExitCode::SUCCESS
 }

@@ -9,7 +9,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use aiops_alert::correlate::{Correlator, CorrelatorConfig};
-use aiops_alert::engine::{AlertEngine, Delivery, EngineConfig, RouteConfig};
+use aiops_alert::engine::journal::{JournalStore, Journaled};
+use aiops_alert::engine::{AlertEngine, Delivery, EngineConfig, INCIDENT_LABEL, RouteConfig};
 use aiops_alert::replay::{Event, Replay};
 use aiops_alert::rule::{Condition, Rule, RuleConfig, RuleSet};
 use aiops_core::{Alert, Labels, Sample, Seed, Selector, Timestamp, Topology};
@@ -119,6 +120,50 @@ fn engine(criterion: &mut Criterion) {
     });
 }
 
+/// Takes all there is to write.
+#[derive(Debug)]
+struct Nowhere;
+
+impl JournalStore for Nowhere {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        black_box(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn replace(&mut self, snapshot: &[u8]) -> std::io::Result<()> {
+        black_box(snapshot);
+        Ok(())
+    }
+}
+
+/// The same again with a journal, its snapshots included.
+fn journal(criterion: &mut Criterion) {
+    let alerts = alerts(100_000);
+    let first = AlertEngine::try_from(routed()).unwrap();
+    let (mut engine, _) = Journaled::open(Nowhere, &[], &[], first).unwrap();
+    let mut group = criterion.benchmark_group("alert/journal");
+    group.throughput(Throughput::Elements(alerts.len() as u64));
+    group.sample_size(10);
+    let mut second = 1.0;
+    group.bench_function("receive_again/100000", |bencher| {
+        bencher.iter(|| {
+            second += 1.0;
+            for alert in &alerts {
+                engine.receive(at(second), alert.clone()).unwrap();
+            }
+            for notification in engine.tick(at(second)).unwrap() {
+                let delivered = Delivery::Delivered;
+                let key = &notification.key;
+                engine.report_delivery(at(second), key, delivered).unwrap();
+            }
+        });
+    });
+}
+
 /// A week of 10,000 alerts a day.
 fn replay(criterion: &mut Criterion) {
     let mut rng = Seed::default().rng();
@@ -150,7 +195,8 @@ fn replay(criterion: &mut Criterion) {
     });
 }
 
-/// 1,000 alerts of a cascade over 200 services.
+/// 1,000 alerts of a cascade over 200 services: numbers of clusters alone, and the whole way to
+/// the one notification that names where it began.
 fn correlate(criterion: &mut Criterion) {
     let mut topology = Topology::default();
     let name = |number: usize| format!("s{number:03}");
@@ -164,6 +210,7 @@ fn correlate(criterion: &mut Criterion) {
             Labels::of([("alertname", kind), ("service", name(199 - number / 5))]).unwrap()
         })
         .collect();
+    let time = |number: usize| at(0.06 * number as f64);
     let mut group = criterion.benchmark_group("alert/correlate");
     group.throughput(Throughput::Elements(1_000));
     group.measurement_time(Duration::from_secs(2));
@@ -172,11 +219,30 @@ fn correlate(criterion: &mut Criterion) {
             let mut correlator = Correlator::try_from(CorrelatorConfig::default()).unwrap();
             correlator.set_topology(topology.clone());
             for (number, labels) in alerts.iter().enumerate() {
-                black_box(correlator.assign(at(0.06 * number as f64), labels));
+                black_box(correlator.assign(time(number), labels));
             }
+        });
+    });
+    group.bench_function("cascade_told/1000", |bencher| {
+        bencher.iter(|| {
+            let mut config = EngineConfig::default();
+            config.group_by = vec![INCIDENT_LABEL.to_owned()];
+            config.correlation = Some(CorrelatorConfig::default());
+            let mut engine = AlertEngine::try_from(config).unwrap();
+            engine.set_topology(topology.clone());
+            let mut replay = Replay::new(engine, |_, _| Delivery::Delivered);
+            for (number, labels) in alerts.iter().enumerate() {
+                let alert = Alert::new(labels.clone(), time(number));
+                replay.event(time(number), Event::Alert(alert)).unwrap();
+            }
+            replay.finish(at(120.0));
+            assert_eq!(replay.sent().len(), 1);
+            let incident = replay.sent()[0].notification.incident;
+            let suspects = replay.engine().cascade(incident).unwrap().suspects;
+            assert!(suspects.iter().take(3).any(|one| *one == name(199)));
         });
     });
 }
 
-criterion_group!(benches, rules, engine, replay, correlate);
+criterion_group!(benches, rules, engine, journal, replay, correlate);
 criterion_main!(benches);

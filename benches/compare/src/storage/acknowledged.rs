@@ -15,8 +15,8 @@ use aiops_core::queue::{DiskQueue, DiskQueueConfig, Queue};
 use aiops_core::store::{DiskStore, DiskStoreConfig, SeriesStore};
 use aiops_core::{Labels, Timestamp};
 
-use super::http::{self, Connection};
-use super::programs::{find, victoria_metrics};
+use crate::http::{self, Connection};
+use crate::programs::{find, victoria_metrics};
 use crate::timing::Rounds;
 
 /// Samples of a request: what Prometheus sends at most by default.

@@ -11,9 +11,9 @@ use aiops_core::Labels;
 use aiops_core::ingest::{Batch, remote_write};
 use aiops_core::store::{DiskStore, DiskStoreConfig, SeriesStore};
 
-use super::http::{self, Connection};
-use super::programs::{bytes_in, find, metric, victoria_metrics};
 use super::recording;
+use crate::http::{self, Connection};
+use crate::programs::{bytes_in, find, metric, victoria_metrics};
 use crate::timing::Rounds;
 
 pub(super) fn run(rounds: Rounds) {

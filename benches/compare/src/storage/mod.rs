@@ -5,8 +5,6 @@
 
 mod acknowledged;
 mod density;
-mod http;
-mod programs;
 mod recording;
 
 use crate::timing::Rounds;

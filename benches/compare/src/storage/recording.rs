@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use aiops_core::Timestamp;
 use aiops_core::ingest::{Batch, Limits, prometheus_text};
 
-use super::http;
-use super::programs::{Server, find};
+use crate::http;
+use crate::programs::{Server, find};
 use crate::timing::Rounds;
 
 /// Names the folder of a recording: files with one scrape each, in order of their names.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::http;
+use crate::http;
 
 /// Where a program is; says so when it is missing.
-pub(super) fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&folders)
         .map(|folder| folder.join(name))
@@ -24,14 +24,14 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// A server that ends with this value.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
     /// Starts a program, whose arguments depend on its address, and waits until it answers `ready`.
-    pub(super) fn start(
+    pub(crate) fn start(
         program: &Path,
         ready: &str,
         arguments: impl FnOnce(SocketAddr) -> Vec<String>,
@@ -59,8 +59,13 @@ impl Server {
         server
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end, and waits until it has written everything.
-    pub(super) fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let asked = Command::new("kill")
             .args(["-TERM", &self.child.id().to_string()])
             .status();
@@ -77,7 +82,7 @@ impl Drop for Server {
 }
 
 /// `VictoriaMetrics` with its data in `folder`.
-pub(super) fn victoria_metrics(program: &Path, folder: &Path) -> Server {
+pub(crate) fn victoria_metrics(program: &Path, folder: &Path) -> Server {
     Server::start(program, "/health", |address| {
         vec![
             format!("-storageDataPath={}", folder.display()),
@@ -89,7 +94,7 @@ pub(super) fn victoria_metrics(program: &Path, folder: &Path) -> Server {
 }
 
 /// The sum of the metrics of a server whose lines begin with one of these.
-pub(super) fn metric(address: SocketAddr, starts: &[&str]) -> f64 {
+pub(crate) fn metric(address: SocketAddr, starts: &[&str]) -> f64 {
     let (_, text) = http::get(address, "/metrics").expect("it tells its metrics");
     text.lines()
         .filter(|line| starts.iter().any(|start| line.starts_with(start)))
@@ -98,7 +103,7 @@ pub(super) fn metric(address: SocketAddr, starts: &[&str]) -> f64 {
 }
 
 /// Bytes of all files in a folder and below.
-pub(super) fn bytes_in(folder: &Path) -> u64 {
+pub(crate) fn bytes_in(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
         Ok(about) if about.is_dir() => bytes_in(&entry.path()),

@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection that is used again and again.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_mins(1)))?;
@@ -19,12 +19,12 @@ impl Connection {
     }
 
     /// Sends a request as it is; the answer is to be fetched later.
-    pub(super) fn send(&mut self, request: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, request: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(request)
     }
 
     /// Status and body of the next answer.
-    pub(super) fn answer(&mut self) -> io::Result<(u16, Vec<u8>)> {
+    pub(crate) fn answer(&mut self) -> io::Result<(u16, Vec<u8>)> {
         let head = read_head(&mut self.stream)?;
         let status = head.first.split(' ').nth(1);
         let status = status.and_then(|status| status.parse().ok());
@@ -45,12 +45,12 @@ impl Connection {
 }
 
 /// What stands before the body of a request or an answer.
-pub(super) struct Head {
-    pub(super) first: String,
-    pub(super) length: Option<usize>,
+pub(crate) struct Head {
+    pub(crate) first: String,
+    pub(crate) length: Option<usize>,
 }
 
-pub(super) fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
+pub(crate) fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
     let mut first = String::new();
     if stream.read_line(&mut first)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -69,7 +69,7 @@ pub(super) fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
 }
 
 /// The bytes of a remote-write request.
-pub(super) fn remote_write(body: &[u8]) -> Vec<u8> {
+pub(crate) fn remote_write(body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /api/v1/write HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: snappy\r\n\
          Content-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n\
@@ -80,7 +80,7 @@ pub(super) fn remote_write(body: &[u8]) -> Vec<u8> {
 }
 
 /// What a program answers to a plain question.
-pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut connection = Connection::open(address)?;
     // HTTP/1.0, so that the body comes in one piece.
     connection.send(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes())?;
