@@ -63,6 +63,7 @@
 //! | [`ecod`] | 30 ns a value | 32 B a distinct value | values in the tails of their columns; no parameters | odd combinations, odd values in the middle |
 //! | [`extended_isolation_forest`] | 5 us with 8 columns | 6 KB and 1.5 KB a column a tree | odd combinations, without ghosts beside groups | local anomalies in dense regions |
 //! | [`hbos`] | 5 ns a value | 16 B a bin | rare values, also between others | odd combinations |
+//! | [`half_space_trees`] | 2 us, a stream | 820 KB | rows where the last window had few; follows what changes | fine structure, clumps that fill a window |
 //! | [`isolation_forest`] | 0.5 us | 9 KB a tree | rows that are odd in any few columns | rows odd only among their neighbours |
 //! | [`knn`] | 5 us up to 15 columns | 8 B a remembered value | rows far from all others, odd combinations | dense clumps of anomalies |
 //! | [`lof`] | 15 us up to 15 columns | 8 B a remembered value | rows less dense than their neighbours | equal rows, large groups of anomalies |
@@ -112,6 +113,7 @@ pub mod ewma;
 pub mod exclusion;
 pub mod extended_isolation_forest;
 mod fourier;
+pub mod half_space_trees;
 pub mod hbos;
 pub mod isolation_forest;
 pub mod knn;

@@ -11,6 +11,7 @@ mod calibrate;
 mod draw;
 mod esd;
 mod extended_isolation_forest;
+mod half_space_trees;
 mod hbos;
 mod isolation_forest;
 mod log_rates;
