@@ -13,8 +13,9 @@ use aiops_core::ingest::{Batch, LabelInterner, Limits, remote_write};
 use aiops_core::{Labels, Timestamp};
 use aiops_platform::config::Config;
 use aiops_platform::counters::Counters;
-use aiops_platform::ingest::{Intake, Record};
+use aiops_platform::ingest::Intake;
 use aiops_platform::pipeline::Pipeline;
+use aiops_platform::record::Reader;
 use aiops_platform::setup;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -69,9 +70,9 @@ fn whole_path(criterion: &mut Criterion) {
     let queue = Arc::new(setup::queue(&config).unwrap());
     let store = Arc::new(setup::store(&config).unwrap());
     let mut pipeline = Pipeline::new(config, counters.clone(), store).unwrap();
-    let intake = Intake::new(queue, counters);
+    let intake = Intake::new(queue, counters.clone());
     let mut interner = LabelInterner::new(2 * SERIES);
-    let mut stored = LabelInterner::new(2 * SERIES);
+    let mut stored = Reader::new(2 * SERIES, 1, counters.clone());
     let (all, mut step, mut offset, mut tick) = (labels(), 0, 0, Timestamp::MIN);
     let mut round = |pipeline: &mut Pipeline, body: &[u8]| {
         let mut batch = Batch::default();
@@ -89,7 +90,7 @@ fn whole_path(criterion: &mut Criterion) {
             })
             .unwrap();
         for (at, time, bytes) in records {
-            let record: Record = aiops_platform::ingest::decode(&bytes, &mut stored).unwrap();
+            let record = stored.read(time, &bytes).unwrap();
             pipeline.process(time, record).unwrap();
             offset = at + 1;
         }

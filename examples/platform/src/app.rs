@@ -23,10 +23,11 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::host::HostCollector;
 use crate::http::{self, Answers, Shared};
-use crate::ingest::{self, Intake, Record};
+use crate::ingest::{self, Intake};
 use crate::notify::{Notifier, Outgoing};
 use crate::outlook;
 use crate::pipeline::Pipeline;
+use crate::record::{Reader, Record};
 use crate::scrape::Target;
 use crate::setup;
 use crate::state::{self, Damaged};
@@ -192,6 +193,7 @@ impl App {
             last_tick: Timestamp::MIN,
             next_shard: 0,
             metadata: 0,
+            learned: 0,
             saved: Instant::now(),
             retained: Instant::now(),
         };
@@ -294,28 +296,31 @@ struct Worker {
     next_shard: usize,
     /// Descriptions of metrics that are on disk.
     metadata: u64,
+    /// Log lines whose templates are on disk.
+    learned: u64,
     saved: Instant,
     retained: Instant,
 }
 
 impl Worker {
     fn run(mut self) {
-        let mut interner = LabelInterner::new(INTERNED);
+        let counters = self.shared.intake.counters().clone();
+        let mut reader = Reader::new(INTERNED, self.shared.config.limits.series, counters);
         while !self.stopping.load(Ordering::SeqCst) {
             self.shared.intake.wait(PATIENCE);
-            self.work(&mut interner);
+            self.work(&mut reader);
             if self.saved.elapsed() >= SAVE_EVERY {
                 self.save(self.next_shard..self.next_shard + 1);
                 self.next_shard = (self.next_shard + 1) % SHARDS;
             }
             self.retain();
         }
-        self.work(&mut interner);
+        self.work(&mut reader);
         self.finish();
     }
 
-    fn work(&mut self, interner: &mut LabelInterner) {
-        if let Err(error) = self.drain(interner) {
+    fn work(&mut self, reader: &mut Reader) {
+        if let Err(error) = self.drain(reader) {
             let what = ingest::describe(&error);
             tracing::error!(error = what, "processing waits for the disk");
             self.shared.intake.counters().storage(Some(what));
@@ -336,14 +341,14 @@ impl Worker {
     }
 
     /// Processes everything in the queue, each record at the time at which it was received.
-    fn drain(&mut self, interner: &mut LabelInterner) -> Result<(), StorageError> {
+    fn drain(&mut self, reader: &mut Reader) -> Result<(), StorageError> {
         loop {
             let records = self.next_records()?;
             if records.is_empty() {
                 return Ok(());
             }
             for (offset, at, bytes) in records {
-                match ingest::decode(&bytes, interner) {
+                match reader.read(at, &bytes) {
                     Ok(Record::Alerting(change)) => {
                         let answer = self.shared.pipeline().take_in(at, change);
                         self.shared.alerting.settle(offset, answer);
@@ -436,9 +441,16 @@ impl Worker {
     fn try_save(&mut self, shards: Range<usize>) -> Result<(), StorageError> {
         let folder = &self.shared.config.data_dir;
         self.shared.store().sync()?;
+        let with_templates = shards.contains(&0);
         for shard in shards {
             let copies = state::copy_models(&self.shared.pipeline(), shard);
             state::write_models(folder, shard, &self.settings, copies)?;
+        }
+        if with_templates {
+            let copy = self.shared.pipeline().templates_since(&mut self.learned);
+            if let Some(miner) = copy {
+                state::write_templates(folder, &miner)?;
+            }
         }
         let version = self.shared.pipeline().metadata_version();
         if version != self.metadata {

@@ -11,22 +11,7 @@ use aiops_core::{ChangeEvent, StorageError, Timestamp};
 
 use crate::alerting;
 use crate::counters::Counters;
-
-/// First byte of a queue record: samples.
-const SAMPLES: u8 = 1;
-/// First byte of a queue record: a change event as JSON.
-const CHANGE: u8 = 2;
-
-/// What waits in the queue.
-#[derive(Debug)]
-pub enum Record {
-    /// Samples.
-    Samples(Batch),
-    /// A change event.
-    Change(ChangeEvent),
-    /// Alerts or a silence.
-    Alerting(Change),
-}
+use crate::record;
 
 /// The way into the queue, shared by everything that collects.
 pub struct Intake {
@@ -69,15 +54,8 @@ impl Intake {
     ///
     /// [`StorageError`]; the samples are then refused, and counted so.
     pub fn samples(&self, source: &str, now: Timestamp, batch: &Batch) -> Result<(), StorageError> {
-        let mut record = vec![SAMPLES];
-        batch.encode(&mut record);
-        self.keep(now, &record).inspect_err(|error| {
-            self.counters
-                .refuse(reason(error), batch.sample_count() as u64);
-        })?;
-        self.counters
-            .receive(source, batch.sample_count() as u64, now);
-        Ok(())
+        let count = batch.sample_count() as u64;
+        self.record(source, now, &record::samples(batch), count)
     }
 
     /// Keeps a change event; it survives a crash once this returns.
@@ -86,12 +64,28 @@ impl Intake {
     ///
     /// [`StorageError`]; the event is then refused, and counted so.
     pub fn change(&self, now: Timestamp, change: &ChangeEvent) -> Result<(), StorageError> {
-        let mut record = vec![CHANGE];
-        let text = serde_json::json!(change).to_string();
-        record.extend(text.bytes());
-        self.keep(now, &record)
+        self.keep(now, &record::change(change))
             .map(|_| ())
             .inspect_err(|error| self.counters.refuse(reason(error), 1))
+    }
+
+    /// Keeps a record, made by [`record`], of so many samples, lines or spans; it survives a crash
+    /// once this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`]; what is in it is then refused, and counted so.
+    pub fn record(
+        &self,
+        source: &str,
+        now: Timestamp,
+        record: &[u8],
+        count: u64,
+    ) -> Result<(), StorageError> {
+        self.keep(now, record)
+            .inspect_err(|error| self.counters.refuse(reason(error), count))?;
+        self.counters.receive(source, count, now);
+        Ok(())
     }
 
     /// Keeps alerts or a silence; they survive a crash once this returns. Answers their place in
@@ -173,26 +167,4 @@ pub fn add_labels(batch: &Batch, labels: &BTreeMap<String, String>) -> Batch {
         }
     }
     labelled
-}
-
-/// Reads a queue record back.
-///
-/// # Errors
-///
-/// What is wrong with it, in words; only a newer release or a damaged file can cause it.
-pub fn decode(
-    record: &[u8],
-    interner: &mut aiops_core::ingest::LabelInterner,
-) -> Result<Record, String> {
-    match record.split_first() {
-        Some((&SAMPLES, bytes)) => Batch::decode(bytes, interner)
-            .map(Record::Samples)
-            .map_err(|error| error.to_string()),
-        Some((&CHANGE, bytes)) => serde_json::from_slice(bytes)
-            .map(Record::Change)
-            .map_err(|error| error.to_string()),
-        Some((&alerting::KIND, bytes)) => alerting::decode(bytes).map(Record::Alerting),
-        Some((other, _)) => Err(format!("unknown kind of record {other}")),
-        None => Err("empty record".to_owned()),
-    }
 }

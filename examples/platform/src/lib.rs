@@ -3,10 +3,13 @@
 //!
 //! ```text
 //! host.rs, scrape.rs, http/ingest.rs    samples and changes come in
+//! http/signals.rs                       metrics, logs and spans of OTLP, InfluxDB's lines, log lines
 //! ingest.rs                             they are on disk before the sender gets its answer
 //! alerting.rs                           alerts and silences from elsewhere, as Alertmanager takes them
+//! record.rs                             what lies in the queue
 //! app.rs (Worker)                       takes them from the queue, one record after another
 //! pipeline.rs                           store, detect, rules, incidents: no thread, no clock
+//! activity.rs                           log lines and spans become series
 //! watch.rs, watches.rs                  one series and its detector; all of them
 //! explain.rs                            causes of an incident, before anyone is told of it
 //! notify.rs                             webhooks, each in its own thread
@@ -18,6 +21,7 @@
 //! setup.rs                              from the configuration to the libraries' types
 //! ```
 
+pub mod activity;
 pub mod alerting;
 pub mod app;
 pub mod args;
@@ -36,6 +40,7 @@ pub mod notify;
 pub mod outlook;
 pub mod patience;
 pub mod pipeline;
+pub mod record;
 pub mod replay;
 pub mod scrape;
 pub mod setup;

@@ -10,6 +10,7 @@ use aiops_alert::engine::{AlertEngine, Delivery, Notification};
 use aiops_alert::rule::RuleSet;
 use aiops_alert::webhook;
 use aiops_core::ingest::{Batch, MetricMetadata};
+use aiops_core::logs::TemplateMiner;
 use aiops_core::{
     AlertStatus, Cause, ChangeEvent, Incident, IncidentStatus, Labels, Matcher, Outcome, Sample,
     Selector, StorageError, Timestamp, Topology,
@@ -17,13 +18,14 @@ use aiops_core::{
 use aiops_rca::investigation::Investigation;
 use serde_json::Value;
 
+use crate::activity::{Activity, Seen};
 use crate::chart::SeriesStoreDebug;
 use crate::component;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::explain::{self, Candidate, Scene};
-use crate::ingest::Record;
 use crate::notify::Outgoing;
+use crate::record::Record;
 use crate::setup;
 use crate::watch::Watch;
 use crate::watches::Watches;
@@ -53,6 +55,7 @@ pub struct Pipeline {
     pub(crate) rules: RuleSet,
     pub(crate) engine: AlertEngine,
     pub(crate) changes: VecDeque<ChangeEvent>,
+    pub(crate) activity: Activity,
     /// Shared with searches for causes, which run beside the pipeline.
     topology: Arc<Topology>,
     ranker: Arc<Investigation>,
@@ -110,6 +113,7 @@ impl Pipeline {
             metadata: BTreeMap::new(),
             metadata_version: 0,
             changes: VecDeque::new(),
+            activity: Activity::default(),
             clock: Timestamp::MIN,
             topology: Arc::new(topology),
             config,
@@ -124,10 +128,19 @@ impl Pipeline {
     ///
     /// [`StorageError`] when the store cannot keep it; the record should be tried again.
     pub fn process(&mut self, at: Timestamp, record: Record) -> Result<(), StorageError> {
+        self.close_window(at)?;
         match record {
             Record::Samples(batch) => self.samples(&batch)?,
             Record::Change(change) => self.change(change),
             Record::Alerting(change) => drop(self.take_in(at, change)),
+            Record::Logs(mut records) => {
+                let left_out = self.activity.logs(at, &mut records);
+                self.counters.refuse("logs.series-limit", left_out);
+            }
+            Record::Spans(spans) => {
+                let left_out = self.activity.spans(at, &spans);
+                self.counters.refuse("spans.series-limit", left_out);
+            }
         }
         self.clock = self.clock.max(at);
         Ok(())
@@ -142,6 +155,15 @@ impl Pipeline {
     /// What decides who is told.
     pub fn engine(&self) -> &AlertEngine {
         &self.engine
+    }
+
+    /// Once the window of log lines and spans is over, its counts become samples.
+    fn close_window(&mut self, now: Timestamp) -> Result<(), StorageError> {
+        if let Some(batch) = self.activity.due(now) {
+            self.samples(&batch)?;
+            self.activity.next(now);
+        }
+        Ok(())
     }
 
     fn samples(&mut self, batch: &Batch) -> Result<(), StorageError> {
@@ -251,6 +273,11 @@ impl Pipeline {
         }
         *last_tick = now;
         self.clock = self.clock.max(now);
+        if let Err(error) = self.close_window(now) {
+            let what = crate::ingest::describe(&error);
+            tracing::error!(error = what, "counts of log lines wait for the disk");
+            self.counters.storage(Some(what)); // tried again with the next step
+        }
         for alert in self.rules.tick(now) {
             self.engine.receive(now, alert);
         }
@@ -411,6 +438,22 @@ impl Pipeline {
         self.changes.iter().any(|change| change.id == id)
     }
 
+    /// What is known about log lines and spans.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// A copy of the templates, when lines have come since `learned` of them were.
+    pub fn templates_since(&self, learned: &mut u64) -> Option<TemplateMiner> {
+        let before = std::mem::replace(learned, self.activity.learned);
+        (before != *learned).then(|| self.activity.miner.clone())
+    }
+
+    /// Puts the templates of log lines back.
+    pub fn restore_templates(&mut self, miner: TemplateMiner) {
+        self.activity.miner = miner;
+    }
+
     /// What became of the alerts.
     pub fn ledger(&self) -> Value {
         serde_json::to_value(self.engine.ledger()).unwrap_or_default()
@@ -438,8 +481,10 @@ impl Pipeline {
         rules: &RuleSet,
         engine: &AlertEngine,
         changes: Vec<ChangeEvent>,
+        seen: Seen,
         clock: Timestamp,
     ) {
+        self.activity.seen = seen;
         self.rules.adopt(rules);
         self.engine.adopt(clock, engine);
         self.clock = clock;

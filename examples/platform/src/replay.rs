@@ -15,8 +15,8 @@ use aiops_core::{Labels, METRIC_NAME, Selector, TimeRange, Timestamp};
 
 use crate::config::{Config, RuleFile};
 use crate::counters::Counters;
-use crate::ingest::Record;
 use crate::pipeline::Pipeline;
+use crate::record::Record;
 use crate::setup;
 
 /// Time that passes after the last sample, so that what is open can end.

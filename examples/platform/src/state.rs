@@ -4,6 +4,7 @@
 //! state.json       rules, incidents, changes, and the place in the queue up to which they know
 //!                  everything; small, written before a notification leaves and every few seconds
 //! metrics.json     what senders said about their metrics; written when it changed
+//! templates.json   templates of log lines; written once a turn, when lines came
 //! models/NN.jsonl  detectors, one line each, in 64 files that are written in turn
 //! ```
 //!
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiops_core::ingest::MetricMetadata;
+use aiops_core::logs::TemplateMiner;
 use aiops_core::prepare::CounterRate;
 use aiops_core::stored::{self, LoadError};
 use aiops_core::{ChangeEvent, Labels, Sample, Selector, StorageError, TimeRange, Timestamp};
@@ -27,12 +29,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::activity::Seen;
 use crate::pipeline::Pipeline;
 use crate::watch::Watch;
 use crate::watches::SHARDS;
 
 const STATE: &str = "state.json";
 const METRICS: &str = "metrics.json";
+const TEMPLATES: &str = "templates.json";
 const MODELS: &str = "models";
 const FORMAT: u32 = 2;
 
@@ -49,6 +53,9 @@ struct StateFile {
     rules: Box<RawValue>,
     engine: Box<RawValue>,
     changes: Vec<ChangeEvent>,
+    /// Log lines and spans of the open window.
+    #[serde(default)]
+    seen: Seen,
 }
 
 /// The first line of a file of models.
@@ -99,6 +106,7 @@ pub fn encode(pipeline: &Pipeline, offset: u64) -> Vec<u8> {
         rules: raw(stored::save(&pipeline.rules)),
         engine: raw(stored::save(&pipeline.engine)),
         changes: pipeline.changes.iter().cloned().collect(),
+        seen: pipeline.activity.seen.clone(),
     })
 }
 
@@ -124,6 +132,15 @@ pub fn encode_metadata(pipeline: &Pipeline) -> Vec<u8> {
 /// [`StorageError::Io`].
 pub fn write_metadata(folder: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     replace(&folder.join(METRICS), bytes)
+}
+
+/// Puts the templates of log lines in place of those before.
+///
+/// # Errors
+///
+/// [`StorageError::Io`].
+pub fn write_templates(folder: &Path, miner: &TemplateMiner) -> Result<(), StorageError> {
+    replace(&folder.join(TEMPLATES), &stored::save(miner))
 }
 
 /// A copy of the detectors of one shard; writing them takes longer than copying.
@@ -261,6 +278,12 @@ pub fn restore(
     let metadata: Option<Vec<StoredMetadata>> = load(&folder.join(METRICS), &mut found, from_json)?;
     let metadata = metadata.unwrap_or_default().into_iter();
     pipeline.restore_metadata(&metadata.map(MetricMetadata::from).collect::<Vec<_>>());
+    let templates = load(&folder.join(TEMPLATES), &mut found, |bytes| {
+        stored::load(bytes).map_err(|error| error.to_string())
+    })?;
+    if let Some(templates) = templates {
+        pipeline.restore_templates(templates);
+    }
     let state = folder.join(STATE);
     found.offset = load(&state, &mut found, |bytes| apply(bytes, pipeline))?;
     for shard in 0..SHARDS {
@@ -311,7 +334,7 @@ fn apply(bytes: &[u8], pipeline: &mut Pipeline) -> Result<u64, String> {
     let text = |error: LoadError| error.to_string();
     let rules = stored::load(state.rules.get().as_bytes()).map_err(text)?;
     let engine = stored::load(state.engine.get().as_bytes()).map_err(text)?;
-    pipeline.restore(&rules, &engine, state.changes, state.clock);
+    pipeline.restore(&rules, &engine, state.changes, state.seen, state.clock);
     Ok(state.offset)
 }
 

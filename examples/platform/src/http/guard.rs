@@ -70,7 +70,10 @@ fn check(headers: &HeaderMap, token: Option<&str>, open: bool) -> Result<(), Ref
         )),
         Some(_) if open => Ok(()),
         Some(token) => {
-            let sent = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+            // InfluxDB's clients say `Token`.
+            let schemes = ["Bearer ", "Token "];
+            let sent = text(AUTHORIZATION)
+                .and_then(|value| schemes.iter().find_map(|scheme| value.strip_prefix(scheme)));
             let equal = sent.is_some_and(|sent| sent.as_bytes().ct_eq(token.as_bytes()).into());
             let what = "send `Authorization: Bearer TOKEN` with the configured token";
             if equal {

@@ -219,7 +219,7 @@ fn read_change(body: ChangeBody) -> Result<ChangeEvent, String> {
     })
 }
 
-fn keep(shared: &Shared, source: &str, batch: &Batch) -> Result<(), Refusal> {
+pub(super) fn keep(shared: &Shared, source: &str, batch: &Batch) -> Result<(), Refusal> {
     if batch.is_empty() {
         return Ok(());
     }
@@ -238,7 +238,7 @@ pub(super) fn storage_refusal(error: &StorageError) -> Refusal {
     )
 }
 
-fn count(shared: &Shared, reason: &str, status: StatusCode, what: String) -> Refusal {
+pub(super) fn count(shared: &Shared, reason: &str, status: StatusCode, what: String) -> Refusal {
     shared.intake.counters().refuse(reason, 1);
     Refusal::new(status, what)
 }
@@ -304,16 +304,16 @@ pub(super) async fn take_body(
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
 }
 
-pub(super) async fn blocking(
-    work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static,
-) -> Result<Response, Refusal> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| {

@@ -7,6 +7,7 @@ mod guard;
 mod ingest;
 mod query;
 mod selfmetrics;
+mod signals;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -105,6 +106,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(selfmetrics::ready))
         .merge(alertmanager::router())
+        .merge(signals::router())
         .merge(assets::router())
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no such path; see API.md") })
         .layer(axum::middleware::from_fn_with_state(

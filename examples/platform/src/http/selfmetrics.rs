@@ -77,7 +77,7 @@ fn text(shared: &Shared) -> String {
         .map(|(name, one)| (name, one.samples))
         .collect();
     let received = received.iter().map(|(name, samples)| (*name, samples));
-    let help = "Samples received, by source.";
+    let help = "Samples, log lines and spans received, by source.";
     labelled(&mut out, "received_samples_total", help, "source", received);
     out
 }

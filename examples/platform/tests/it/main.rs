@@ -12,4 +12,5 @@ mod basics;
 mod page;
 mod process;
 mod prometheus;
+mod signals;
 mod support;
