@@ -13,7 +13,7 @@ use std::time::Duration;
 use aiops_core::ingest::Batch;
 use aiops_core::queue::{DiskQueue, DiskQueueConfig, Queue};
 use aiops_core::store::{DiskStore, DiskStoreConfig, Maintenance, SeriesStore};
-use aiops_core::{Labels, Seed, Selector, TimeRange, Timestamp};
+use aiops_core::{Labels, Seed, Selector, StorageError, TimeRange, Timestamp};
 
 const JOB: &str = "AIOPS_CRASH_JOB";
 const FOLDER: &str = "AIOPS_CRASH_FOLDER";
@@ -193,8 +193,17 @@ fn write_store(folder: &Path, first: u64) {
             }
         });
         for start in (first..).step_by(30) {
-            let report = store.append(&batch(start..start + 30)).unwrap();
-            assert_eq!(report.late + report.over_series_limit, 0);
+            let report = loop {
+                match store.append(&batch(start..start + 30)) {
+                    // What is in memory is just being written.
+                    Err(StorageError::Full { .. }) => std::thread::yield_now(),
+                    Err(_) => std::process::exit(1), // the other thread would go on
+                    Ok(report) => break report,
+                }
+            };
+            if report.late + report.over_series_limit > 0 {
+                std::process::exit(1);
+            }
             if start % 120 < 30 {
                 store.sync().unwrap();
                 acknowledge(start + 30);

@@ -36,7 +36,7 @@ pub struct DiskStoreConfig {
     /// takes in every age.
     pub late_after: Option<Duration>,
     /// Bytes of compressed samples in memory from which on they are written to a block. Where that
-    /// cannot be done, appends are refused at twice as many.
+    /// cannot be done, or more comes meanwhile, appends are refused at twice as many.
     pub memory_bytes: u64,
     /// Bytes of the log from which on the samples in memory are written to a block.
     pub log_bytes: u64,
