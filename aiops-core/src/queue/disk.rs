@@ -1,10 +1,12 @@
 //! A queue whose records survive a crash.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::consumers::{self, Places};
 use super::released::{self, Released};
 use super::{Queue, QueueStats, RecordVisitor};
 use crate::files::{self, DamageList, Files, Lock, OsFiles};
@@ -85,12 +87,13 @@ impl Default for DiskQueueConfig {
 /// | crash | a record at the end that is not whole is cut off, and named in [`recovery`](DiskQueue::recovery) |
 /// | damage in the middle | the records around it are kept. It is named in [`damage`](DiskQueue::damage); the first [`read`](Queue::read) that meets it ends with [`StorageError::Corrupt`], later ones pass over it, and offsets show the gap |
 /// | damaged note of what was released | named; reading begins with the oldest file |
+/// | damaged note of the consumers | named; [`LOST_CONSUMERS`](super::LOST_CONSUMERS) stands for them at the oldest record |
 /// | file of a newer release | [`StorageError::Corrupt`] on opening; nothing is changed |
 /// | second process, or second opening in this one | [`StorageError::Locked`] |
 ///
 /// # Not good for
 ///
-/// Many independent consumers: there is one place up to which records are released.
+/// Consumers that read at very different paces: the slowest holds back what is released.
 #[derive(Debug)]
 pub struct DiskQueue {
     config: DiskQueueConfig,
@@ -98,8 +101,8 @@ pub struct DiskQueue {
     files: Arc<dyn Files>,
     state: Mutex<State>,
     flushed: Condvar,
-    /// Held while records are released, which takes file operations.
-    releasing: Mutex<()>,
+    /// Who has read how far. Held also while records are released, which takes file operations.
+    consumers: Mutex<Noted>,
     damage: DamageList,
     recovery: Recovery,
     _lock: Box<dyn Lock>,
@@ -132,6 +135,16 @@ struct State {
     flushing: bool,
     failures: u64,
     failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Noted {
+    /// The offset that each consumer reads next.
+    places: Places,
+    /// Whether the note in the file may be another one, since it could not be written as a whole.
+    unsure: bool,
+    /// The same of the note of what was released.
+    start_unsure: bool,
 }
 
 #[derive(Debug)]
@@ -184,10 +197,19 @@ impl DiskQueue {
         let oldest = recovered.segments.first().map(|held| held.segment.first);
         let start = offset.max(oldest.unwrap_or(0));
         let end = recovered.segments.last().map_or(start, |held| held.end);
+        let (mut places, unknown) = consumers::load(files.as_ref(), folder)?;
+        // The process that wrote the notes may have ended before their names were durable.
+        files
+            .sync_folder(folder)
+            .map_err(StorageError::io("sync", folder))?;
         let mut recovery = Recovery {
             cut: recovered.cut,
-            damage: damage.into_iter().collect(),
+            damage: damage.into_iter().chain(unknown).collect(),
         };
+        for place in places.values_mut() {
+            // What lies before the start was released before its consumer was known.
+            *place = (*place).clamp(start, end);
+        }
         recovery.damage.extend(recovered.damage.iter().cloned());
         let known = DamageList::default();
         recovered
@@ -212,7 +234,11 @@ impl DiskQueue {
             files,
             state: Mutex::new(state),
             flushed: Condvar::new(),
-            releasing: Mutex::new(()),
+            consumers: Mutex::new(Noted {
+                places,
+                unsure: false,
+                start_unsure: false,
+            }),
             damage: known,
             recovery,
             _lock: lock,
@@ -231,6 +257,29 @@ impl DiskQueue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.consumers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes these the places, also after a crash.
+    fn note(&self, noted: &mut Noted, places: Places) -> Result<(), StorageError> {
+        if noted.start_unsure {
+            // The other note may already say that what a consumer wants is released.
+            let start = self.offsets().start;
+            released::save(self.files.as_ref(), &self.folder, start)?;
+            noted.start_unsure = false;
+        }
+        if noted.unsure || noted.places != places {
+            noted.unsure = true;
+            consumers::save(self.files.as_ref(), &self.folder, &places)?;
+            noted.unsure = false;
+            noted.places = places;
+        }
+        Ok(())
     }
 
     fn segment_bytes(&self) -> u64 {
@@ -443,19 +492,19 @@ impl Queue for DiskQueue {
     }
 
     fn release(&self, before: u64) -> Result<(), StorageError> {
-        let _releasing = self
-            .releasing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted();
+        let unread = noted.places.values().min().copied();
         let before = {
             let state = self.state();
-            let before = before.min(state.durable);
+            let before = before.min(state.durable).min(unread.unwrap_or(u64::MAX));
             if before <= state.start {
                 return Ok(());
             }
             before
         };
+        noted.start_unsure = true;
         released::save(self.files.as_ref(), &self.folder, before)?;
+        noted.start_unsure = false;
         let mut state = self.state();
         state.start = before;
         let all = before == state.durable && !state.flushing;
@@ -475,6 +524,36 @@ impl Queue for DiskQueue {
                 .map_err(StorageError::io("remove", path))?;
         }
         Ok(())
+    }
+
+    fn commit(&self, consumer: &str, next: u64) -> Result<(), StorageError> {
+        let mut noted = self.noted();
+        let places = super::committed(&noted.places, &self.offsets(), consumer, next)?;
+        self.note(&mut noted, places)
+    }
+
+    fn forget(&self, consumer: &str) -> Result<(), StorageError> {
+        let mut noted = self.noted();
+        let mut places = noted.places.clone();
+        places.remove(consumer);
+        self.note(&mut noted, places)
+    }
+
+    fn consumers(&self) -> BTreeMap<String, u64> {
+        self.noted().places.clone()
+    }
+
+    fn offset_of_last(&self, bytes: u64) -> u64 {
+        let state = self.state();
+        let mut left = bytes;
+        let mut first = state.durable;
+        for held in state.segments.iter().rev() {
+            let Some(rest) = left.checked_sub(held.size) else {
+                break;
+            };
+            (left, first) = (rest, held.segment.first);
+        }
+        first.max(state.start)
     }
 
     fn offsets(&self) -> Range<u64> {

@@ -1,6 +1,6 @@
 //! A queue that ends with the process.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -59,6 +59,7 @@ struct State {
     bytes: u64,
     start: u64,
     synced: u64,
+    consumers: BTreeMap<String, u64>,
 }
 
 impl State {
@@ -140,12 +141,43 @@ impl Queue for MemoryQueue {
 
     fn release(&self, before: u64) -> Result<(), StorageError> {
         let mut state = self.state();
-        while state.start < before.min(state.synced) {
+        let unread = state.consumers.values().min().copied();
+        let before = before.min(state.synced).min(unread.unwrap_or(u64::MAX));
+        while state.start < before {
             let released = state.records.pop_front();
             state.bytes -= released.map_or(0, |(_, record)| cost(&record));
             state.start += 1;
         }
         Ok(())
+    }
+
+    fn commit(&self, consumer: &str, next: u64) -> Result<(), StorageError> {
+        let mut state = self.state();
+        let offsets = state.start..state.synced;
+        state.consumers = super::committed(&state.consumers, &offsets, consumer, next)?;
+        Ok(())
+    }
+
+    fn forget(&self, consumer: &str) -> Result<(), StorageError> {
+        self.state().consumers.remove(consumer);
+        Ok(())
+    }
+
+    fn consumers(&self) -> BTreeMap<String, u64> {
+        self.state().consumers.clone()
+    }
+
+    fn offset_of_last(&self, bytes: u64) -> u64 {
+        let state = self.state();
+        let mut left = bytes;
+        let mut first = state.end();
+        for (_, record) in state.records.iter().rev() {
+            let Some(rest) = left.checked_sub(cost(record)) else {
+                break;
+            };
+            (left, first) = (rest, first - 1);
+        }
+        first.min(state.synced)
     }
 
     fn offsets(&self) -> Range<u64> {

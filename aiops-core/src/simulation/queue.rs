@@ -1,11 +1,13 @@
 //! Schedules for the queue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::{Faults, SimDisk, for_seeds};
-use crate::queue::{DiskQueue, DiskQueueConfig, Queue};
+use crate::queue::{
+    DiskQueue, DiskQueueConfig, LOST_CONSUMERS, MemoryQueue, MemoryQueueConfig, Queue, Retention,
+};
 use crate::{Damage, Rng, Seed, StorageError, Timestamp};
 
 const FOLDER: &str = "/queue";
@@ -22,7 +24,11 @@ struct Model {
     /// The most that `release` was told, and what it confirmed last.
     releasing: u64,
     released: u64,
+    /// Where each consumer may be; the last one is confirmed.
+    consumers: BTreeMap<&'static str, Vec<u64>>,
 }
+
+const CONSUMERS: [&str; 3] = ["store", "detectors", "ünïcode"];
 
 fn open(disk: &SimDisk) -> Result<DiskQueue, StorageError> {
     let config = DiskQueueConfig {
@@ -57,6 +63,11 @@ fn read(queue: &DiskQueue, from: u64) -> Result<(Found, usize), StorageError> {
     panic!("the same damage is told again and again");
 }
 
+/// The first record that some consumer has still to read.
+fn unread(queue: &dyn Queue) -> u64 {
+    queue.consumers().into_values().min().unwrap_or(u64::MAX)
+}
+
 impl Model {
     /// Works until the program dies, or for some steps.
     fn work(&mut self, queue: &DiskQueue, disk: &SimDisk, rng: &mut Rng) {
@@ -64,7 +75,17 @@ impl Model {
             if disk.has_crashed() {
                 return;
             }
-            match rng.below(10) {
+            match rng.below(14) {
+                10..=11 => self.commit(queue, rng),
+                12 => self.retain(queue, rng),
+                13 => {
+                    let consumer = CONSUMERS[rng.below(3)];
+                    if queue.forget(consumer).is_ok() {
+                        self.consumers.remove(consumer);
+                    } else if let Some(places) = self.consumers.get_mut(consumer) {
+                        places.insert(0, u64::MAX); // it may be forgotten
+                    }
+                }
                 0..=4 => self.append(queue, rng),
                 5..=7 => {
                     let appended = self.records.len() as u64;
@@ -77,11 +98,83 @@ impl Model {
                 _ => {
                     let span = (self.promised - self.released) as usize;
                     let before = self.released + rng.below(span + 1) as u64;
+                    let before = before.min(unread(queue)).max(self.released);
                     self.releasing = self.releasing.max(before);
                     if queue.release(before).is_ok() {
                         self.released = before;
                     }
                 }
+            }
+        }
+    }
+
+    fn commit(&mut self, queue: &DiskQueue, rng: &mut Rng) {
+        let offsets = queue.offsets();
+        let next = offsets.start + rng.below((offsets.end - offsets.start + 1) as usize) as u64;
+        let consumer = CONSUMERS[rng.below(3)];
+        // A reader has come that far.
+        self.promised = self.promised.max(next);
+        let committed = queue.commit(consumer, next).is_ok();
+        let places = self.consumers.entry(consumer);
+        let places = places.or_insert_with(|| vec![u64::MAX]);
+        if committed {
+            *places = vec![next];
+        } else {
+            places.insert(0, next);
+        }
+        let beyond = queue.commit(consumer, offsets.end + 1_000);
+        assert!(matches!(beyond, Err(StorageError::NoSuchOffset { .. })));
+    }
+
+    /// Of what some consumer has still to read, nothing is released.
+    fn retain(&mut self, queue: &DiskQueue, rng: &mut Rng) {
+        let offsets = queue.offsets();
+        let oldest = rng.below(self.records.len() + 1) as u64;
+        let retention = Retention {
+            oldest: (rng.below(2) == 0).then(|| received(oldest)),
+            bytes: (rng.below(2) == 0).then(|| rng.below(8_000) as u64),
+        };
+        let most = unread(queue).min(offsets.end);
+        self.promised = self.promised.max(offsets.end);
+        self.releasing = self.releasing.max(most);
+        if queue.retain(retention).is_ok() {
+            self.released = queue.offsets().start;
+            assert!(self.released <= most.max(offsets.start));
+            if retention.bytes.is_none() && retention.oldest.is_some() {
+                assert!(self.released <= oldest.max(offsets.start), "{retention:?}");
+            }
+        }
+    }
+
+    /// After a crash a consumer is where it was confirmed to be, or where it tried to get since.
+    /// What it did not get confirmed holds nothing back, and a torn end takes it along.
+    fn check_consumers(&mut self, queue: &DiskQueue, lost_to_damage: u64) {
+        let (found, offsets) = (queue.consumers(), queue.offsets());
+        let within = |place: &u64| {
+            let from_end = if lost_to_damage > 0 {
+                (*place).min(offsets.end)
+            } else {
+                *place
+            };
+            from_end.max(offsets.start)
+        };
+        for consumer in CONSUMERS {
+            let place = found.get(consumer).copied();
+            let places = self.consumers.remove(consumer).unwrap_or_default();
+            let known = match place {
+                Some(place) => match &places[..] {
+                    [confirmed] if lost_to_damage == 0 => place == *confirmed,
+                    tried => tried.iter().any(|tried| within(tried) == place),
+                },
+                None => places.is_empty() || places.contains(&u64::MAX),
+            };
+            assert!(
+                known,
+                "{consumer} is at {place:?}, not in {places:?}, of {offsets:?}"
+            );
+            if let Some(place) = place {
+                assert!(queue.offsets().start <= place, "{consumer} lost records");
+                self.consumers.insert(consumer, vec![place]);
             }
         }
     }
@@ -119,6 +212,7 @@ impl Model {
         );
         assert!(offsets.end <= self.records.len() as u64, "{offsets:?}");
         assert!(offsets.end + lost_to_damage >= self.promised, "{offsets:?}");
+        self.check_consumers(queue, lost_to_damage);
         let (found, _) = read(queue, offsets.start).unwrap();
         for (offset, record) in &found {
             assert_eq!(*record, self.records[*offset as usize], "record {offset}");
@@ -281,4 +375,97 @@ fn after_a_failed_sync_the_records_go_to_a_new_file() {
     disk.lose_power();
     let found = read(&open(&disk).unwrap(), 0).unwrap().0;
     assert_eq!(found.len(), 4);
+}
+
+/// What a damaged note takes away is where the consumers were, never records.
+#[test]
+fn a_flipped_bit_in_the_note_of_consumers_is_named_and_holds_everything_back() {
+    for_seeds(300, |seed| {
+        let disk = SimDisk::new(seed);
+        let queue = open(&disk).unwrap();
+        for offset in 0..20 {
+            queue.append(received(offset), b"record").unwrap();
+        }
+        queue.sync().unwrap();
+        queue.commit("store", 10).unwrap();
+        queue.release(5).unwrap();
+        drop(queue);
+        disk.kill();
+        disk.flip_bit(|path| path.ends_with("consumers")).unwrap();
+        let Ok(queue) = open(&disk) else {
+            return; // it claims to be of a newer release
+        };
+        assert_eq!(queue.recovery().damage.len(), 1);
+        let lost = BTreeMap::from([(LOST_CONSUMERS.to_owned(), 5)]);
+        assert_eq!(queue.consumers(), lost);
+        queue.commit("store", 20).unwrap();
+        let nothing = Retention {
+            bytes: Some(0),
+            oldest: None,
+        };
+        assert_eq!(queue.retain(nothing).unwrap(), 0);
+        queue.forget(LOST_CONSUMERS).unwrap();
+        queue.release(20).unwrap();
+        assert_eq!(queue.offsets(), 20..20);
+    });
+}
+
+/// The same steps lead to the same places, in memory and on disk.
+#[test]
+fn both_queues_do_the_same() {
+    for_seeds(300, |seed| {
+        let disk = open(&SimDisk::new(seed)).unwrap();
+        let memory = MemoryQueue::new(MemoryQueueConfig::default());
+        let both: [&dyn Queue; 2] = [&disk, &memory];
+        let mut rng = Seed(seed).rng();
+        for step in 0..80 {
+            let Rolled { kind, one, other } = Rolled::of(&mut rng);
+            let [on_disk, in_memory] = both.map(|queue| {
+                let offsets = queue.offsets();
+                let within = offsets.start + one % (offsets.end - offsets.start + 2);
+                let consumer = CONSUMERS[other as usize % 3];
+                let done = match kind {
+                    0..=4 => queue.append(received(one), &step_bytes(step, other)),
+                    5..=6 => queue.sync(),
+                    7..=8 => queue.commit(consumer, within).map(|()| 0),
+                    9 => queue.release(within).map(|()| 0),
+                    10 => queue.forget(consumer).map(|()| 0),
+                    _ => queue.retain(Retention {
+                        oldest: Some(received(one)),
+                        bytes: None,
+                    }),
+                };
+                let start = queue.offsets().start;
+                let mut records = Vec::new();
+                let read = queue.read(start, &mut |offset, at, record| {
+                    records.push((offset, at, record.to_vec()));
+                    ControlFlow::Continue(())
+                });
+                let done = done.map_err(|error| error.to_string());
+                (done, read.unwrap(), records, queue.consumers())
+            });
+            assert_eq!(on_disk, in_memory, "step {step}, kind {kind}");
+        }
+    });
+}
+
+/// The chances of a step, the same for both queues.
+struct Rolled {
+    kind: usize,
+    one: u64,
+    other: u64,
+}
+
+impl Rolled {
+    fn of(rng: &mut Rng) -> Self {
+        Self {
+            kind: rng.below(12),
+            one: rng.below(60) as u64,
+            other: rng.bits(),
+        }
+    }
+}
+
+fn step_bytes(step: u64, len: u64) -> Vec<u8> {
+    vec![step as u8; len as usize % 200]
 }

@@ -57,6 +57,8 @@ fn write_queue(folder: &Path) {
     }
     queue.sync().unwrap();
     queue.release(1).unwrap();
+    queue.commit("store", 4).unwrap();
+    queue.commit("detectors", 2).unwrap();
 }
 
 #[test]
@@ -65,6 +67,9 @@ fn the_queue_of_format_1_opens() {
     let queue = DiskQueue::open(folder.path(), DiskQueueConfig::default()).unwrap();
     assert_eq!(queue.recovery(), &aiops_core::queue::Recovery::default());
     assert_eq!(queue.offsets(), 1..4);
+    let consumers: Vec<_> = queue.consumers().into_iter().collect();
+    let expected = [("detectors", 2), ("store", 4)].map(|(name, next)| (name.to_owned(), next));
+    assert_eq!(consumers, expected);
     let mut found = Vec::new();
     let mut visit = |offset: u64, at, record: &[u8]| {
         assert_eq!(offset, found.len() as u64 + 1);

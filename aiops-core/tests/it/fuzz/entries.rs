@@ -1,6 +1,8 @@
 //! What is done with arbitrary bytes: by the fuzz targets in `fuzz/`, and by the tests with the
 //! bytes that are kept there. Each function panics when something that must hold does not.
 
+use std::ops::ControlFlow;
+
 use aiops_core::ingest::otlp::{Encoding, MetricsDecoder, decode_logs, decode_spans};
 use aiops_core::ingest::{
     Batch, LabelInterner, Limits, Report, alertmanager, csv, influx, prometheus_text, remote_write,
@@ -11,13 +13,14 @@ use aiops_core::logs::{
 };
 use aiops_core::model::stored;
 use aiops_core::queue::{DiskQueue, DiskQueueConfig, Queue};
-use aiops_core::{Selector, Timestamp};
+use aiops_core::store::{DiskStore, DiskStoreConfig, SeriesStore};
+use aiops_core::{Selector, StorageError, TimeRange, Timestamp};
 
 /// A name, and what is done with the bytes under it.
 pub(crate) type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry; the name is that of the fuzz target and of the folder of its seeds.
-pub(crate) const ENTRIES: [Entry; 18] = [
+pub(crate) const ENTRIES: [Entry; 20] = [
     ("remote_write", remote_write_v1),
     ("remote_write_v2", remote_write_v2),
     ("prometheus_text", text),
@@ -36,6 +39,8 @@ pub(crate) const ENTRIES: [Entry; 18] = [
     ("miner", miner),
     ("selector", selector),
     ("queue", queue),
+    ("consumers", consumers),
+    ("block", block),
 ];
 
 const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
@@ -276,4 +281,138 @@ fn queue(bytes: &[u8]) {
     };
     queue.append(NOW, b"more").expect("room for one record");
     queue.sync().expect("a folder that can be written to");
+}
+
+/// A note of consumers that is not what was written is named, and holds back what is in the queue.
+fn consumers(bytes: &[u8]) {
+    for note in [bytes.to_vec(), with_checksum(bytes)] {
+        let folder = crate::support::folder();
+        std::fs::write(folder.path().join("consumers"), note).expect("a file of its own");
+        let Ok(queue) = DiskQueue::open(folder.path(), DiskQueueConfig::default()) else {
+            continue;
+        };
+        let places = queue.consumers();
+        assert!(places.values().all(|place| *place == 0), "{places:?}");
+        let known = places.len();
+        for name in places.into_keys() {
+            queue
+                .forget(&name)
+                .expect("a folder that can be written to");
+        }
+        assert!(queue.consumers().is_empty(), "{known} were there");
+    }
+}
+
+fn with_checksum(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let Some(end) = bytes.len().checked_sub(4) {
+        let crc = crc32c::crc32c(&bytes[..end]);
+        bytes[end..].copy_from_slice(&crc.to_le_bytes());
+    }
+    bytes
+}
+
+/// A block that is not what was written is damage that is named; what is left can be read, deleted
+/// and added to. Besides as it is, it is read with checksums that are right, so that what they
+/// protect is reached.
+fn block(bytes: &[u8]) {
+    for bytes in [bytes.to_vec(), with_checksums(bytes)] {
+        let folder = crate::support::folder();
+        let blocks = folder.path().join("blocks");
+        std::fs::create_dir(&blocks).expect("a folder of its own");
+        let path = blocks.join("00000000000000000001.block");
+        std::fs::write(path, bytes).expect("a file of its own");
+        let Ok(store) = DiskStore::open(folder.path(), DiskStoreConfig::default()) else {
+            continue;
+        };
+        let before = read_past_damage(&store);
+        let range = TimeRange::new(Timestamp::EPOCH, NOW);
+        if store.delete(&Selector::all(), range).is_ok() {
+            assert!(read_past_damage(&store) <= before);
+        }
+        let _ = store.maintain(NOW); // may meet the damage
+    }
+}
+
+/// How many samples there are; each damage is told once.
+fn read_past_damage(store: &DiskStore) -> usize {
+    for _ in 0..=store.stats().series + 1 {
+        let mut samples = 0;
+        let read = store.select(&Selector::all(), TimeRange::ALL, &mut |_, times, values| {
+            assert!(times.is_sorted_by(|one, next| one < next));
+            assert_eq!(times.len(), values.len());
+            samples += times.len();
+            ControlFlow::Continue(())
+        });
+        match read {
+            Ok(()) => return samples,
+            Err(StorageError::Corrupt { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the same damage is told again and again");
+}
+
+/// The bytes with the checksums of a block, as far as its sections are where it says they are.
+fn with_checksums(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let Some(footer) = bytes.len().checked_sub(104) else {
+        return bytes;
+    };
+    let _ = runs(&mut bytes[..], footer);
+    for (at, len, long, crc) in [(0, 8, true, 16), (24, 44, false, 32)] {
+        let len = if long {
+            number(&bytes, footer + len, 8)
+        } else {
+            number(&bytes, footer + len, 4)
+        };
+        let at = number(&bytes, footer + at, 8);
+        if let Some(section) = at.checked_add(len).and_then(|end| bytes.get(at..end)) {
+            let right = crc32c::crc32c(section).to_le_bytes();
+            bytes[footer + crc..footer + crc + 4].copy_from_slice(&right);
+        }
+    }
+    let right = crc32c::crc32c(&bytes[footer..footer + 92]).to_le_bytes();
+    bytes[footer + 92..footer + 96].copy_from_slice(&right);
+    bytes
+}
+
+/// A little-endian number of so many bytes.
+fn number(bytes: &[u8], at: usize, len: usize) -> usize {
+    let bytes = bytes[at..at + len].iter().rev();
+    bytes.fold(0, |number, byte| number << 8 | usize::from(*byte))
+}
+
+/// Puts the checksums of the runs into the directory; `None` where it ends before its time.
+fn runs(bytes: &mut [u8], footer: usize) -> Option<()> {
+    let mut at = number(bytes, footer + 24, 8);
+    for _ in 0..number(bytes, footer + 20, 4) {
+        at = varint(bytes, at)?.1;
+        let crc = at.checked_add(4)?;
+        let (start, behind) = varint(bytes, crc.checked_add(4)?)?;
+        let (len, behind) = varint(bytes, behind)?;
+        if let Some(run) = start.checked_add(len).and_then(|end| bytes.get(start..end)) {
+            let right = crc32c::crc32c(run).to_le_bytes();
+            bytes.get_mut(crc..crc + 4)?.copy_from_slice(&right);
+        }
+        at = behind;
+        for _ in 0..3 {
+            at = varint(bytes, at)?.1;
+        }
+    }
+    Some(())
+}
+
+/// A number of seven bits a byte, and where it ends.
+fn varint(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
+    let mut number = 0_usize;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        number |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some((number, at));
+        }
+    }
+    None
 }

@@ -6,7 +6,7 @@ mod disk;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aiops_core::queue::{MemoryQueue, MemoryQueueConfig, Queue};
+use aiops_core::queue::{MemoryQueue, MemoryQueueConfig, Queue, Retention};
 use aiops_core::{StorageError, Timestamp};
 use proptest::prelude::*;
 
@@ -74,6 +74,67 @@ fn records_come_back_in_order_with_their_times() {
             assert_eq!(at, time(-5 + offset as i64));
             assert_eq!(record, records[offset as usize]);
         }
+    });
+}
+
+#[test]
+fn what_a_consumer_has_still_to_read_is_kept() {
+    each(1 << 20, |queue| {
+        for at in 0..10 {
+            queue.queue().append(time(at), &[0; 1_000]).unwrap();
+        }
+        queue.queue().sync().unwrap();
+        queue.queue().commit("slow", 3).unwrap();
+        queue.queue().commit("fast", 10).unwrap();
+        queue.reopen();
+        let from = |at| Retention {
+            oldest: Some(time(at)),
+            bytes: None,
+        };
+        assert_eq!(queue.queue().retain(from(2)).unwrap(), 2);
+        assert_eq!(queue.queue().retain(from(9)).unwrap(), 1);
+        queue.queue().release(10).unwrap();
+        assert_eq!(queue.queue().offsets(), 3..10);
+        queue.queue().commit("fast", 3).unwrap(); // reads again
+        let gone = queue.queue().commit("fast", 2);
+        assert!(matches!(
+            gone,
+            Err(StorageError::NoSuchOffset {
+                wanted: 2,
+                first: 3,
+                end: 10
+            })
+        ));
+        let long = "n".repeat(256);
+        let refused = queue.queue().commit(&long, 3);
+        assert!(matches!(
+            refused,
+            Err(StorageError::Full { limit: 255, .. })
+        ));
+        queue.queue().forget("slow").unwrap();
+        queue.queue().forget("nobody").unwrap();
+        queue.queue().commit("fast", 10).unwrap();
+        queue.reopen();
+        queue.queue().release(10).unwrap();
+        assert_eq!(queue.queue().offsets(), 10..10);
+    });
+}
+
+#[test]
+fn so_many_bytes_are_kept() {
+    each(64 << 20, |queue| {
+        for at in 0..40 {
+            // Large enough that a durable queue begins files.
+            queue.queue().append(time(at), &vec![0; 1 << 20]).unwrap();
+            queue.queue().sync().unwrap();
+        }
+        let kept = Retention {
+            oldest: None,
+            bytes: Some(20 << 20),
+        };
+        let released = queue.queue().retain(kept).unwrap();
+        assert!((20..=28).contains(&released), "{released} records");
+        assert_eq!(queue.queue().retain(kept).unwrap(), 0);
     });
 }
 
