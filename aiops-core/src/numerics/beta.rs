@@ -74,18 +74,7 @@ fn fraction(x: f64, a: f64, b: f64) -> f64 {
 /// The `x` with `I_x(a, b) = level`, for a level in `[0, 1]` and `a, b > 0`; by bisection, to the last
 /// bits.
 pub fn quantile(level: f64, a: f64, b: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    while let middle = f64::midpoint(low, high)
-        && middle > low
-        && middle < high
-    {
-        if regularized(middle, a, b) < level {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    f64::midpoint(low, high)
+    super::bisect(0.0, 1.0, |x| regularized(x, a, b) < level)
 }
 
 #[cfg(test)]

@@ -81,21 +81,11 @@ fn fraction(shape: f64, x: f64) -> f64 {
 /// ```
 pub fn chi_squared_quantile(level: f64, freedom: f64) -> f64 {
     let below = |x: f64| regularized(0.5 * freedom, 0.5 * x) < level;
-    let (mut low, mut high) = (0.0, freedom.max(1.0));
+    let mut high = freedom.max(1.0);
     while below(high) && high < f64::MAX / 2.0 {
         high *= 2.0;
     }
-    while let middle = f64::midpoint(low, high)
-        && middle > low
-        && middle < high
-    {
-        if below(middle) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    f64::midpoint(low, high)
+    super::bisect(0.0, high, below)
 }
 
 #[cfg(test)]

@@ -9,6 +9,21 @@ pub mod student;
 /// deviation: 1 / Phi^-1(3/4).
 pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
+/// Where `below` ends to hold between two numbers, to the last bits.
+fn bisect(mut low: f64, mut high: f64, below: impl Fn(f64) -> bool) -> f64 {
+    while let middle = f64::midpoint(low, high)
+        && middle > low
+        && middle < high
+    {
+        if below(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
 /// FNV-1a with 64 bits (Fowler, Noll, Vo): a hash that is the same everywhere, for ever. Not for
 /// hash tables that outsiders can fill.
 #[derive(Clone, Copy, Debug)]
